@@ -1,0 +1,76 @@
+//! The same work, done by ours and by the peers: one process per measurement, one line of JSON out.
+//!
+//! ```text
+//! peers list                                          the stacks
+//! peers stack NAME SIZE [SECONDS [SEND_BUFFER]]       a data channel in memory
+//! peers bytes NAME SIZE BYTES                         the same for exactly so many bytes, to count instructions
+//! peers setup NAME ONE_WAY_MS                         when the channel opens, in virtual time
+//! peers setup-work NAME [SECONDS]                     what that costs
+//! peers memory NAME                                   what an idle connection keeps
+//! peers cipher [SECONDS]                              the floor under all of them
+//! ```
+
+mod allocations;
+mod clock;
+mod link;
+mod stack;
+mod stacks;
+mod work;
+
+use std::time::Duration;
+
+use stack::Stack;
+
+/// Work that can be given to any stack.
+enum Work {
+    Stack { size: usize, seconds: f64, send_buffer: Option<usize> },
+    Bytes { size: usize, bytes: u64 },
+    Setup { one_way: Duration },
+    SetupWork { seconds: f64 },
+    Memory,
+}
+
+impl Work {
+    fn run<S: Stack>(self) {
+        match self {
+            Work::Stack { size, seconds, send_buffer } => work::stack::run::<S>(size, seconds, send_buffer),
+            Work::Bytes { size, bytes } => work::stack::bytes::<S>(size, bytes, None),
+            Work::Setup { one_way } => work::setup::latency::<S>(one_way),
+            Work::SetupWork { seconds } => work::setup::work::<S>(seconds),
+            Work::Memory => work::memory::run::<S>(),
+        }
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let text = |n: usize| arguments.get(n).map(String::as_str).unwrap_or_default();
+    let number = |n: usize| -> f64 { text(n).parse().unwrap_or_else(|_| usage()) };
+    let seconds = |n: usize| if text(n).is_empty() { 1.0 } else { number(n) };
+    let work = match text(0) {
+        "list" => return stacks::NAMES.iter().for_each(|name| println!("{name}")),
+        "cipher" => return work::cipher::run(seconds(1)),
+        "stack" => Work::Stack {
+            size: number(2) as usize,
+            seconds: seconds(3),
+            send_buffer: (!text(4).is_empty()).then(|| number(4) as usize),
+        },
+        "bytes" => Work::Bytes { size: number(2) as usize, bytes: number(3) as u64 },
+        "setup" => Work::Setup { one_way: Duration::from_millis(number(2) as u64) },
+        "setup-work" => Work::SetupWork { seconds: seconds(2) },
+        "memory" => Work::Memory,
+        _ => usage(),
+    };
+    match text(1) {
+        "str0m" => work.run::<stacks::str0m::Str0m>(),
+        "rtc" => work.run::<stacks::rtc::Rtc>(),
+        #[cfg(feature = "ours")]
+        "wigwag" => work.run::<stacks::wigwag::Wigwag>(),
+        _ => usage(),
+    }
+}
+
+fn usage() -> ! {
+    eprintln!("see the head of src/main.rs for what can be asked");
+    std::process::exit(2)
+}

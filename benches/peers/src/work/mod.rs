@@ -1,0 +1,6 @@
+//! The work that every stack is given.
+
+pub mod cipher;
+pub mod memory;
+pub mod setup;
+pub mod stack;
