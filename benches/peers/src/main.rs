@@ -25,8 +25,8 @@ use stack::Stack;
 enum Work {
     Stack { size: usize, seconds: f64, send_buffer: Option<usize> },
     Bytes { size: usize, bytes: u64 },
-    Setup { one_way: Duration },
-    SetupWork { seconds: f64 },
+    Latency { one_way: Duration },
+    Cost { seconds: f64 },
     Memory,
 }
 
@@ -35,8 +35,8 @@ impl Work {
         match self {
             Work::Stack { size, seconds, send_buffer } => work::stack::run::<S>(size, seconds, send_buffer),
             Work::Bytes { size, bytes } => work::stack::bytes::<S>(size, bytes, None),
-            Work::Setup { one_way } => work::setup::latency::<S>(one_way),
-            Work::SetupWork { seconds } => work::setup::work::<S>(seconds),
+            Work::Latency { one_way } => work::setup::latency::<S>(one_way),
+            Work::Cost { seconds } => work::setup::work::<S>(seconds),
             Work::Memory => work::memory::run::<S>(),
         }
     }
@@ -56,8 +56,8 @@ fn main() {
             send_buffer: (!text(4).is_empty()).then(|| number(4) as usize),
         },
         "bytes" => Work::Bytes { size: number(2) as usize, bytes: number(3) as u64 },
-        "setup" => Work::Setup { one_way: Duration::from_millis(number(2) as u64) },
-        "setup-work" => Work::SetupWork { seconds: seconds(2) },
+        "setup" => Work::Latency { one_way: Duration::from_millis(number(2) as u64) },
+        "setup-work" => Work::Cost { seconds: seconds(2) },
         "memory" => Work::Memory,
         _ => usage(),
     };

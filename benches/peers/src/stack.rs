@@ -17,9 +17,10 @@ use bytes::Bytes;
 pub type Now = Duration;
 
 /// The offering end and the answering end.
-pub const ADDRESSES: [SocketAddr; 2] =
-    [SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 1), 5000)),
-     SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 2), 5000))];
+pub const ADDRESSES: [SocketAddr; 2] = [
+    SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 1), 5000)),
+    SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 2), 5000)),
+];
 
 /// One end of a connection.
 pub trait Stack: Sized {

@@ -68,7 +68,8 @@ impl Stack for Rtc {
     fn certificate() -> RTCCertificate {
         let provider = default_provider().expect("a provider");
         let parameters = CertificateParams::new(vec!["webrtc".to_owned()]).expect("parameters");
-        RTCCertificate::generate(provider.crypto(), SignatureScheme::EcdsaP256Sha256, parameters).expect("a certificate")
+        RTCCertificate::generate(provider.crypto(), SignatureScheme::EcdsaP256Sha256, parameters)
+            .expect("a certificate")
     }
 
     fn pair(certificates: Option<[RTCCertificate; 2]>, settings: &Settings) -> [Self; 2] {

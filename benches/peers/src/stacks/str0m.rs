@@ -3,12 +3,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use bytes::Bytes;
 use ::str0m::change::SdpOffer;
 use ::str0m::channel::ChannelId;
 use ::str0m::config::{CryptoProvider, DtlsCert};
 use ::str0m::net::{Protocol, Receive};
 use ::str0m::{Candidate, Event, Input, Output, RtcConfig};
+use bytes::Bytes;
 
 use crate::stack::{ADDRESSES, Now, Settings, Sink, Stack};
 
