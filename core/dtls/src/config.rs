@@ -1,0 +1,98 @@
+//! What a connection is told before it starts.
+
+use std::time::Duration;
+
+use wigwag_crypto::Provider;
+
+use crate::certificate::Certificate;
+
+/// Who speaks first: `a=setup:active` is the client. RFC 8842.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Sends the first hello.
+    Client,
+    /// Waits for it.
+    Server,
+}
+
+/// A version of DTLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Version {
+    /// DTLS 1.2. RFC 6347.
+    Dtls12,
+    /// DTLS 1.3. RFC 9147.
+    Dtls13,
+}
+
+/// Which versions may be negotiated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Versions {
+    /// 1.3 with a peer that has it, else 1.2.
+    #[default]
+    Any,
+    /// 1.2 only.
+    Dtls12,
+    /// 1.3 only.
+    Dtls13,
+}
+
+/// What a connection is made with.
+///
+/// ```
+/// use wigwag_crypto::default_provider;
+/// use wigwag_dtls::{Certificate, Config, Versions};
+/// use wigwag_proto::{WallClock, random};
+///
+/// let provider = default_provider();
+/// let certificate = Certificate::generate(provider, &mut random::seeded([7; 32]), WallClock(1_700_000_000_000_000))?;
+/// let mut config = Config::new(certificate, provider);
+/// config.versions = Versions::Dtls13;
+/// # Ok::<(), wigwag_dtls::CertificateError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// What we show the peer.
+    pub certificate: Certificate,
+    /// The cryptography: see [the crate](crate) for what of it is used.
+    pub provider: Provider,
+    /// Which versions may be negotiated.
+    pub versions: Versions,
+    /// Bytes in a datagram of a handshake flight, at most; 1200. Taken to be between 256 and 65,507.
+    pub mtu: usize,
+    /// How long to wait before a flight is sent again, the first time; 250 ms. It doubles each time. (RFC 9147 section
+    /// 5.8.2 says one second to those who know nothing of the path; ICE has just measured it.)
+    pub retransmission_timeout: Duration,
+    /// How long a handshake may take; 30 s.
+    pub handshake_timeout: Duration,
+    /// Records sealed with one key before DTLS 1.3 takes the next; 2^23. RFC 9147 section 4.5.3.
+    pub records_per_key: u64,
+    #[cfg(feature = "test-provider")]
+    pub(crate) deterministic: bool,
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new(certificate: Certificate, provider: Provider) -> Self {
+        Self {
+            certificate,
+            provider,
+            versions: Versions::Any,
+            mtu: 1200,
+            retransmission_timeout: Duration::from_millis(250),
+            handshake_timeout: Duration::from_secs(30),
+            records_per_key: 1 << 23,
+            #[cfg(feature = "test-provider")]
+            deterministic: false,
+        }
+    }
+
+    /// Everything that this end does is drawn from the `Random` it is given: with the same seeds and the same network,
+    /// two runs of DTLS 1.3 put the same bytes on the wire. **The keys are as good as a 64-bit seed: for tests only.**
+    /// The certificate must come from [`wigwag_crypto::rust_crypto()`], since `aws-lc-rs` signs it at random.
+    #[cfg(feature = "test-provider")]
+    pub fn deterministic(mut self) -> Self {
+        self.deterministic = true;
+        self
+    }
+}
