@@ -4,6 +4,9 @@
 mod association;
 mod config;
 mod event;
+mod packet;
+mod ranges;
+mod receive;
 
 pub use association::Association;
 pub use config::{ChannelConfig, Config, Reliability, StreamParity};
