@@ -56,10 +56,12 @@ pub enum CertificateError {
     Unwritable(String),
 }
 
-const DAY: i64 = 24 * 60 * 60;
+const DAY: u64 = 24 * 60 * 60;
 /// Peers look at the fingerprint only; still, let no certificate live for ever. A day back is for clocks that differ.
-const VALID_BEFORE: i64 = DAY;
-const VALID_AFTER: i64 = 365 * DAY;
+const VALID_BEFORE: u64 = DAY;
+const VALID_AFTER: u64 = 365 * DAY;
+/// A certificate's dates lie between 1970 and the last second of the year 9999, or parsers refuse it.
+const END_OF_DATES: u64 = 253_402_300_799;
 
 impl Certificate {
     /// A fresh key on P-256, drawn from `random`, and a self-signed certificate for a year from `now`.
@@ -73,8 +75,10 @@ impl Certificate {
         if let Some(first) = serial.first_mut() {
             *first = *first & 0x7F | 0x40;
         }
-        let now = i64::try_from(now.as_secs()).unwrap_or(0);
-        let date = |seconds: i64| OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let date = |seconds: u64| {
+            OffsetDateTime::from_unix_timestamp(seconds.cast_signed()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        };
+        let now = now.as_secs().min(END_OF_DATES - VALID_AFTER);
 
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();

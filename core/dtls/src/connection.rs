@@ -57,7 +57,6 @@ const OVERHEAD_13: Overhead = Overhead { prefix: 5, suffix: 1 + 16 };
 /// server.open(now, &mut datagram[..len], |payload| received.extend_from_slice(payload));
 /// assert_eq!(received, b"hello");
 /// ```
-#[derive(Debug)]
 pub struct Dtls {
     config: Config,
     random: Random,
@@ -299,6 +298,12 @@ impl Dtls {
             session.complain(failure, &mut self.queues);
         }
         self.queues.events.push_back(event);
+    }
+}
+
+impl std::fmt::Debug for Dtls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dtls").field("state", &self.state).field("stats", &self.queues.stats).finish_non_exhaustive()
     }
 }
 

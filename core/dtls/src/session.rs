@@ -84,7 +84,6 @@ pub(crate) enum Turn {
     Closed,
 }
 
-#[derive(Debug)]
 pub(crate) struct Session {
     pub engine: Engine,
     pub timeout: Option<Instant>,
@@ -291,6 +290,18 @@ impl Session {
             Failure::TimedOut | Failure::Alert(_) => return,
         };
         queues.send(&plaintext_alert(description));
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { engine, timeout, verified, established, .. } = self;
+        f.debug_struct("Session")
+            .field("engine", engine)
+            .field("timeout", timeout)
+            .field("verified", verified)
+            .field("established", established)
+            .finish_non_exhaustive()
     }
 }
 
