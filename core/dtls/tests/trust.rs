@@ -1,0 +1,240 @@
+//! Who the peer is, and what is believed of whom.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{CLIENT, End, GOOD, Pair, SERVER};
+use wigwag_crypto::default_provider;
+use wigwag_dtls::{Certificate, Config, Dtls, Event, Failure, Fingerprint, Versions};
+use wigwag_proto::WallClock;
+
+const ALL: [Versions; 3] = [Versions::Any, Versions::Dtls12, Versions::Dtls13];
+
+fn other_fingerprint() -> Fingerprint {
+    Certificate::generate(default_provider(), &mut common::seeded(99), WallClock(1)).unwrap().fingerprint()
+}
+
+/// A pair in which `late` does not know the other's fingerprint.
+fn half_known(versions: Versions, late: usize) -> (Pair, Fingerprint) {
+    let mut pair = Pair::new(3, [versions; 2], GOOD);
+    let fingerprint = pair.ends[1 - late].dtls.certificate().fingerprint();
+    let mut random = common::seeded(4);
+    let mut config = Config::new(pair.ends[late].dtls.certificate().clone(), default_provider());
+    config.versions = versions;
+    pair.ends[late] = End::new(Dtls::new(config, wigwag_proto::random::fork(&mut random)));
+    (pair, fingerprint)
+}
+
+#[test]
+fn a_wrong_fingerprint_fails_both_ends() {
+    for versions in ALL {
+        for wrong in [CLIENT, SERVER] {
+            let mut pair = Pair::new(3, [versions; 2], GOOD);
+            pair.ends[wrong].dtls.set_remote_fingerprints(vec![other_fingerprint()]);
+            pair.start();
+            pair.run(Duration::from_millis(500));
+            assert_eq!(pair.ends[wrong].take_events(), [Event::Failed(Failure::FingerprintMismatch)]);
+            assert!(pair.ends[wrong].seal(b"x").is_none());
+            pair.run(Duration::from_secs(60));
+            let dtls = &mut pair.ends[1 - wrong];
+            let events = dtls.take_events();
+            // A DTLS 1.3 client has finished before the server can judge it, and then hears no more.
+            assert!(
+                !matches!(events.last(), Some(Event::Connected { .. })) || wrong == SERVER,
+                "{versions:?} {events:?}"
+            );
+            assert!(pair.ends.iter().all(|end| end.received.is_empty()));
+        }
+    }
+}
+
+#[test]
+fn one_of_several_fingerprints_is_enough() {
+    let mut pair = Pair::new(3, [Versions::Any; 2], GOOD);
+    let right = pair.ends[SERVER].dtls.certificate().fingerprint();
+    let lines = vec!["sha-1 00:11".parse().unwrap(), other_fingerprint(), right];
+    pair.ends[CLIENT].dtls.set_remote_fingerprints(lines);
+    pair.start();
+    pair.run(Duration::from_secs(1));
+    assert!(pair.ends[CLIENT].dtls.is_connected());
+}
+
+#[test]
+fn a_fingerprint_that_comes_late() {
+    for versions in ALL {
+        for late in [CLIENT, SERVER] {
+            let (mut pair, fingerprint) = half_known(versions, late);
+            pair.start();
+            pair.run(Duration::from_secs(1));
+            assert!(!pair.ends[late].dtls.is_connected() && pair.ends[1 - late].dtls.is_connected());
+            assert!(pair.ends[late].take_events().is_empty());
+            assert!(pair.ends[late].seal(b"not yet").is_none());
+            assert!(pair.ends[late].dtls.remote_certificate().is_some());
+            for n in 0..40 {
+                let record = pair.ends[1 - late].seal(&[n; 100]).unwrap();
+                pair.send(1 - late, record);
+            }
+            pair.run(Duration::from_secs(1));
+            assert!(pair.ends[late].received.is_empty(), "nothing is delivered of a stranger");
+
+            pair.ends[late].dtls.set_remote_fingerprints(vec![]);
+            assert!(!pair.ends[late].dtls.is_connected());
+            pair.ends[late].dtls.set_remote_fingerprints(vec![fingerprint.clone()]);
+            assert!(matches!(pair.ends[late].take_events()[..], [Event::Connected { srtp: Some(_), .. }]));
+            let mut held = Vec::new();
+            pair.ends[late].dtls.deliver_held(|payload| held.push(payload.to_vec()));
+            assert_eq!(held, (0..32).map(|n| vec![n; 100]).collect::<Vec<_>>(), "in order, within the bound");
+            assert_eq!(pair.ends[late].dtls.stats().payloads_dropped, 8);
+            assert_eq!(pair.ends[late].dtls.stats().payloads_received, 32);
+
+            pair.ends[late].dtls.set_remote_fingerprints(vec![fingerprint]);
+            assert!(pair.ends[late].dtls.is_connected() && pair.ends[late].take_events().is_empty());
+            let record = pair.ends[1 - late].seal(b"directly").unwrap();
+            pair.send(1 - late, record);
+            pair.run(Duration::from_secs(1));
+            assert_eq!(pair.ends[late].received, [b"directly"]);
+        }
+    }
+}
+
+#[test]
+fn a_fingerprint_that_comes_late_and_is_wrong() {
+    for versions in ALL {
+        for late in [CLIENT, SERVER] {
+            let (mut pair, _) = half_known(versions, late);
+            pair.start();
+            pair.run(Duration::from_secs(1));
+            let record = pair.ends[1 - late].seal(b"from a stranger").unwrap();
+            pair.send(1 - late, record);
+            pair.run(Duration::from_secs(1));
+            pair.ends[late].dtls.set_remote_fingerprints(vec![other_fingerprint()]);
+            assert_eq!(pair.ends[late].take_events(), [Event::Failed(Failure::FingerprintMismatch)]);
+            pair.ends[late].dtls.deliver_held(|_| panic!("of a stranger"));
+            pair.run(Duration::from_secs(1));
+            assert_eq!(pair.ends[1 - late].take_events().last(), Some(&Event::Closed), "the peer is told");
+        }
+    }
+}
+
+#[test]
+fn payloads_held_back_come_before_those_that_follow() {
+    let (mut pair, fingerprint) = half_known(Versions::Any, SERVER);
+    pair.start();
+    pair.run(Duration::from_secs(1));
+    for n in 0..3 {
+        let record = pair.ends[CLIENT].seal(&[n]).unwrap();
+        pair.send(CLIENT, record);
+        pair.run(Duration::from_millis(100));
+        if n == 1 {
+            pair.ends[SERVER].dtls.set_remote_fingerprints(vec![fingerprint.clone()]);
+        }
+    }
+    assert_eq!(pair.ends[SERVER].received, [[0], [1], [2]]);
+}
+
+/// A record that anybody can make.
+fn unprotected(content_type: u8, epoch: u8, sequence: u8, body: &[u8]) -> Vec<u8> {
+    let mut record = vec![content_type, 254, 253, 0, epoch, 0, 0, 0, 0, 0xAA, sequence, 0, body.len() as u8];
+    record.extend_from_slice(body);
+    record
+}
+
+#[test]
+fn unprotected_data_is_never_delivered() {
+    for versions in ALL {
+        let mut pair = Pair::connected(versions);
+        for to in [CLIENT, SERVER] {
+            for (epoch, sequence) in [(0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)] {
+                pair.ends[to].open(pair.now, &mut unprotected(23, epoch, sequence, b"forged"));
+            }
+            let mut behind = pair.ends[1 - to].seal(b"genuine").unwrap();
+            behind.splice(..0, unprotected(23, 0, 7, b"forged"));
+            pair.ends[to].open(pair.now, &mut behind);
+            assert_eq!(pair.ends[to].received, [b"genuine"]);
+        }
+    }
+}
+
+#[test]
+fn unprotected_alerts_do_not_end_a_connection() {
+    for versions in ALL {
+        let mut pair = Pair::connected(versions);
+        for (n, body) in [[2, 40], [1, 0], [2, 0], [2, 255]].into_iter().enumerate() {
+            for to in [CLIENT, SERVER] {
+                pair.ends[to].open(pair.now, &mut unprotected(21, 0, n as u8, &body));
+                pair.ends[to].open(pair.now, &mut unprotected(21, 1, n as u8, &body));
+            }
+        }
+        pair.run(Duration::from_secs(60));
+        assert!(pair.ends.iter_mut().all(|end| end.dtls.is_connected() && end.take_events().is_empty()));
+    }
+}
+
+#[test]
+fn an_unprotected_alert_does_not_end_a_handshake_that_goes_on() {
+    for versions in ALL {
+        let mut pair = Pair::new(5, [versions; 2], GOOD);
+        pair.start();
+        let mut n = 0;
+        while !pair.ends.iter().all(|end| end.dtls.is_connected()) {
+            n += 1;
+            for to in [CLIENT, SERVER] {
+                pair.ends[to].open(pair.now, &mut unprotected(21, 0, n, &[2, 40]));
+            }
+            pair.run(Duration::from_millis(5));
+            assert!(n < 100);
+        }
+        pair.run(Duration::from_secs(60));
+        assert!(pair.ends.iter().all(|end| end.dtls.is_connected()));
+    }
+}
+
+#[test]
+fn an_alert_ends_a_handshake_that_does_not_go_on() {
+    let mut pair = Pair::new(5, [Versions::Any; 2], GOOD);
+    pair.ends[CLIENT].dtls.start(pair.now, wigwag_dtls::Role::Client);
+    pair.run(Duration::from_secs(1));
+    pair.ends[CLIENT].open(pair.now, &mut unprotected(21, 0, 1, &[2, 40]));
+    pair.run(Duration::from_millis(2_900));
+    assert!(pair.ends[CLIENT].take_events().is_empty());
+    pair.run(Duration::from_millis(200));
+    assert_eq!(pair.ends[CLIENT].take_events(), [Event::Failed(Failure::Alert(40))]);
+}
+
+#[test]
+fn a_stray_datagram_does_not_end_a_handshake() {
+    for versions in ALL {
+        let mut pair = Pair::new(5, [versions; 2], GOOD);
+        pair.start();
+        for _ in 0..3 {
+            for to in [CLIENT, SERVER] {
+                for len in [0, 1, 12, 13, 14, 100] {
+                    for first in [0, 20, 22, 23, 26, 32, 47, 63, 255] {
+                        let mut stray = vec![0; len];
+                        stray.iter_mut().take(1).for_each(|byte| *byte = first);
+                        pair.ends[to].open(pair.now, &mut stray);
+                    }
+                }
+            }
+            pair.run(Duration::from_millis(11));
+        }
+        pair.run(Duration::from_secs(5));
+        assert!(pair.ends.iter().all(|end| end.dtls.is_connected()), "{:?}", pair.ends[0].dtls);
+    }
+}
+
+#[test]
+fn a_certificate_of_our_own() {
+    let provider = default_provider();
+    let made = Certificate::generate(provider, &mut common::seeded(8), WallClock(1)).unwrap();
+    let kept = Certificate::from_der(provider, made.der(), made.private_key()).unwrap();
+    let mut random = common::seeded(9);
+    let configs = [Config::new(kept.clone(), provider), Config::new(kept, provider)];
+    let mut pair = Pair::of(configs, wigwag_proto::random::fork(&mut random), GOOD);
+    pair.start();
+    pair.run(Duration::from_secs(1));
+    assert!(pair.ends.iter().all(|end| end.dtls.is_connected()));
+    assert_eq!(pair.ends[CLIENT].dtls.remote_certificate(), Some(made.der()));
+}
