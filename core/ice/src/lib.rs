@@ -1,1 +1,50 @@
+//! An ICE agent (RFC 8445), sans-IO: it finds a way by which two hosts can send each other datagrams, shows that both
+//! want it, and notices when it breaks.
+//!
+//! Each side learns its own addresses (*candidates*), tells the other through signalling, and pairs its own with
+//! those it was told. From each pair's socket a *check* leaves: a STUN request that is signed with the other side's
+//! password. A check that is answered makes its pair *valid*. One side is *controlling*: it *nominates* one valid pair,
+//! and both use that. Candidates may come one by one, in any order (trickle ICE, RFC 8838): whatever is known is tried.
+//!
+//! ```text
+//!               tell the other side                       told by the other side
+//!                      ▲                                         │
+//!  sockets ─► host candidates ──────┐            ┌─── remote candidates, credentials
+//!                                   ▼            ▼
+//!                                  the check list: pairs        a check from an unknown address
+//!                                         │      ◄───────────── makes a peer-reflexive candidate
+//!                        paced, repeated  │
+//!                                         ▼
+//!                              valid ─► nominated ─► selected ─► consent, every 4 to 6 s
+//! ```
+//!
+//! - [`agent`]: [`Agent`], the machine, and how it does all that;
+//! - [`candidate`]: [`Candidate`] and its text in SDP (RFC 8839);
+//! - [`credentials`]: [`Credentials`], the user fragment and the password;
+//! - [`config`]: [`Config`], every number that may be chosen;
+//! - [`event`]: [`Event`], what the application hears, and [`EndpointEvent`], what whoever routes datagrams hears.
+//!
+//! A host behind a NAT that lets nobody in needs servers (STUN, TURN): those are not here yet. With a peer that has a
+//! public address it works all the same, since checks from behind the NAT make peer-reflexive candidates.
 #![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod candidate;
+mod checklist;
+pub mod config;
+mod consent;
+pub mod credentials;
+pub mod event;
+mod gather;
+mod write;
+
+pub use agent::{Agent, PairStats, SocketError, Stats};
+pub use candidate::{Candidate, CandidateAddress, CandidateKind, ParseCandidateError, TcpType, Transport};
+pub use checklist::PairState;
+pub use config::Config;
+pub use credentials::{Credentials, UFRAG_LEN};
+pub use event::{ConnectionState, EndpointEvent, Event, GatheringState, Key};
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+pub struct Readme;
