@@ -18,7 +18,7 @@
 //! - *Typed accessors* stand on top. Those for which an RFC lets the session speak for its sections
 //!   (`ice-ufrag`, `fingerprint`, `setup`, ...) are on [`Section`], a media description seen within its session;
 //!   an accessor gives `None` for what is missing or malformed.
-//! - *Bounds.* [`MAX_SIZE`], [`MAX_LINES`] and [`MAX_FORMATS`]; time and memory are linear in the text.
+//! - *Bounds.* [`MAX_SIZE`], [`MAX_LINES`], [`MAX_MEDIA`] and [`MAX_FORMATS`]; time and memory are linear in the text.
 #![forbid(unsafe_code)]
 
 #[cfg(doctest)]
@@ -37,7 +37,7 @@ mod write;
 pub use attribute::{Attribute, Attributes};
 pub use line::{Address, Bandwidth, Origin, OtherLine, Timing};
 pub use media::MediaDescription;
-pub use parse::{MAX_FORMATS, MAX_LINES, MAX_SIZE, ParseError, Reason};
+pub use parse::{MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_SIZE, ParseError, Reason};
 pub use section::Section;
 pub use session::SessionDescription;
 pub use values::{DEFAULT_MAX_MESSAGE_SIZE, Direction, Setup, UnknownValue};

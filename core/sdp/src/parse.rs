@@ -11,6 +11,8 @@ use crate::session::SessionDescription;
 pub const MAX_SIZE: usize = 1 << 20;
 /// The most lines that are read: what [`MAX_SIZE`] has room for when they are as long as usual.
 pub const MAX_LINES: usize = 32_768;
+/// The most media sections that are read: a conference of hundreds.
+pub const MAX_MEDIA: usize = 1024;
 /// The most formats in an `m=` line; there are 128 RTP payload types.
 pub const MAX_FORMATS: usize = 256;
 
@@ -43,6 +45,9 @@ pub enum Reason {
     /// An `m=` line without a media type, a port up to 65535, and a protocol.
     #[error("the m= line is malformed")]
     MalformedMedia,
+    /// More than [`MAX_MEDIA`].
+    #[error("there are more than {MAX_MEDIA} media sections")]
+    TooManyMedia,
     /// More than [`MAX_FORMATS`].
     #[error("there are more than {MAX_FORMATS} formats")]
     TooManyFormats,
@@ -101,6 +106,9 @@ impl Parser {
         if kind == 'm' {
             if !self.has_version {
                 return Err(Reason::NoVersion);
+            }
+            if self.media.len() == MAX_MEDIA {
+                return Err(Reason::TooManyMedia);
             }
             self.media.push(media(value)?);
             return Ok(());

@@ -1,5 +1,7 @@
 //! A media section seen within its session, which speaks for it where it says nothing itself.
 
+use std::collections::HashMap;
+
 use crate::attribute::Attributes;
 use crate::media::MediaDescription;
 use crate::session::SessionDescription;
@@ -102,7 +104,11 @@ impl<'a> Section<'a> {
         let Some(group) = groups.find(|group| group.contains(&mid)) else {
             return self;
         };
-        let named = |mid: &str| self.session.section_by_mid(mid).filter(|section| !section.media.is_rejected());
-        group.into_iter().find_map(named).unwrap_or(self)
+        // Backwards, so that the first mention of a name counts.
+        let places: HashMap<&str, usize> = group.iter().enumerate().rev().map(|(place, mid)| (*mid, place)).collect();
+        let place = |section: &Self| places.get(section.media.mid()?).copied();
+        let used = self.session.sections().filter(|section| !section.media.is_rejected());
+        let placed = used.filter_map(|section| Some((place(&section)?, section)));
+        placed.min_by_key(|(place, _)| *place).map_or(self, |(_, section)| section)
     }
 }

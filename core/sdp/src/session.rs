@@ -3,7 +3,7 @@
 use crate::attribute::Attributes;
 use crate::line::{Address, Bandwidth, Origin, OtherLine, Timing};
 use crate::media::MediaDescription;
-use crate::parse::{self, ParseError};
+use crate::parse::{self, MAX_MEDIA, ParseError};
 use crate::section::Section;
 
 /// A session description: [`parse`](Self::parse) reads one, `to_string` writes it (with CRLF).
@@ -87,10 +87,12 @@ impl SessionDescription {
 
     /// The `mid`s of each group with these semantics, such as `LS`. RFC 5888 section 5.
     pub fn groups<'a>(&'a self, semantics: &str) -> impl Iterator<Item = Vec<&'a str>> {
-        self.attributes.values("group").filter_map(move |group| {
+        // As many groups, each of as many names, as there can be sections: what a look costs is bounded.
+        let groups = self.attributes.values("group").filter_map(move |group| {
             let mut words = group.split_ascii_whitespace();
-            (words.next()? == semantics).then(|| words.collect())
-        })
+            (words.next()? == semantics).then(|| words.take(MAX_MEDIA).collect())
+        });
+        groups.take(MAX_MEDIA)
     }
 
     /// The writer is an ICE-lite agent. RFC 8839 section 5.3.
@@ -98,10 +100,11 @@ impl SessionDescription {
         self.attributes.has("ice-lite")
     }
 
-    /// Does it, or all of its sections that are in use, announce trickled candidates? RFC 8840 section 4.1.1.
+    /// Does the session, or a section in use, say that candidates may be trickled? RFC 8840 section 4.1.1. (In a bundle
+    /// the section that carries the transport says it for the others.)
     pub fn is_trickle(&self) -> bool {
-        let mut used = self.sections().filter(|section| !section.media.is_rejected()).peekable();
-        used.peek().is_some() && used.all(|section| section.transport().has_ice_option("trickle"))
+        let mut used = self.sections().filter(|section| !section.media.is_rejected());
+        used.any(|section| section.has_ice_option("trickle"))
     }
 }
 
