@@ -18,7 +18,8 @@
 //! - *Typed accessors* stand on top. Those for which an RFC lets the session speak for its sections
 //!   (`ice-ufrag`, `fingerprint`, `setup`, ...) are on [`Section`], a media description seen within its session;
 //!   an accessor gives `None` for what is missing or malformed.
-//! - *Bounds.* [`MAX_SIZE`], [`MAX_LINES`], [`MAX_MEDIA`] and [`MAX_FORMATS`]; time and memory are linear in the text.
+//! - *Bounds.* [`MAX_SIZE`], [`MAX_LINES`], [`MAX_MEDIA`] and [`MAX_FORMATS`]; parsing and writing are linear in the text,
+//!   and an accessor looks at most once at each attribute of its section and of the session.
 #![forbid(unsafe_code)]
 
 #[cfg(doctest)]

@@ -138,7 +138,8 @@ fn order_and_repetition_are_forgiven() {
     assert_eq!(SessionDescription::parse(&description.to_string()).unwrap(), description);
 }
 
-/// What takes milliseconds would take minutes if anything were quadratic in the text.
+/// What takes milliseconds (seconds, where each of a thousand sections asks for all it can) would take minutes if
+/// anything were quadratic in the text.
 #[test]
 #[expect(clippy::disallowed_types, reason = "this is about the time that passes")]
 fn long_text_takes_linear_time() {
@@ -171,6 +172,6 @@ fn long_text_takes_linear_time() {
             let _ = description.to_string();
             read_everything(&description);
         }
-        assert!(start.elapsed() < Duration::from_secs(3), "{:?} in {:?}", bomb.get(..40), start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?} in {:?}", bomb.get(..40), start.elapsed());
     }
 }
