@@ -42,6 +42,8 @@ pub struct Config {
     pub sack_delay: Duration,
     /// How long nothing may be sent before a HEARTBEAT asks whether the peer is alive. 30 s.
     pub heartbeat_interval: Duration,
+    /// Our first TSN; random if `None`, as it should be outside tests.
+    pub initial_tsn: Option<u32>,
 }
 
 impl Default for Config {
@@ -62,6 +64,7 @@ impl Default for Config {
             rto_max: Duration::from_secs(3),
             sack_delay: Duration::from_millis(20),
             heartbeat_interval: Duration::from_secs(30),
+            initial_tsn: None,
         }
     }
 }

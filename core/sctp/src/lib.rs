@@ -2,11 +2,16 @@
 #![forbid(unsafe_code)]
 
 mod association;
+mod channel;
 mod config;
+mod dcep;
 mod event;
+mod handshake;
 mod packet;
 mod ranges;
 mod receive;
+mod reconfig;
+mod send;
 
 pub use association::Association;
 pub use config::{ChannelConfig, Config, Reliability, StreamParity};

@@ -1,0 +1,199 @@
+//! Stream resets, both ways: how data channels close. RFC 6525.
+//!
+//! One request of ours is outstanding at a time; streams that are to be reset meanwhile wait for the next. A peer's request
+//! that names a TSN which has not arrived is answered "in progress", and again once it was performed.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use wigwag_proto::{Instant, Serial};
+
+use crate::packet::chunk::RE_CONFIG;
+use crate::packet::reconfig::{OUTGOING_RESET_FIXED, Outcome, RESPONSE_LEN, Streams, write_outgoing_reset, write_response};
+use crate::packet::Writer;
+
+/// Streams named in one request.
+const MAX_STREAMS: usize = 256;
+
+#[derive(Debug, Default)]
+pub(crate) struct Reconfig {
+    supported: bool,
+    next_sequence: u32,
+    /// Streams of ours to be reset.
+    waiting: VecDeque<u16>,
+    request: Option<Request>,
+    /// The sequence number that the peer's next request has.
+    peer_sequence: u32,
+    last_outcome: Option<Outcome>,
+    response: Option<(u32, Outcome)>,
+    deferred: Option<Deferred>,
+}
+
+/// Our request.
+#[derive(Debug)]
+struct Request {
+    /// It may have been repeated under newer numbers.
+    first_sequence: u32,
+    sequence: u32,
+    streams: Vec<u16>,
+    last_tsn: u32,
+    due: bool,
+    repeat_at: Option<Instant>,
+    in_progress: bool,
+}
+
+/// The peer's request that waits for data.
+#[derive(Debug)]
+struct Deferred {
+    sequence: u32,
+    last_tsn: u32,
+    streams: Vec<u16>,
+}
+
+/// Incoming streams that begin anew.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reset {
+    All,
+    Some(Vec<u16>),
+}
+
+impl Reconfig {
+    pub fn start(&mut self, initial_tsn: u32, peers_initial_tsn: u32, supported: bool) {
+        self.supported = supported;
+        self.next_sequence = initial_tsn;
+        self.peer_sequence = peers_initial_tsn;
+    }
+
+    /// Whether the peer knows RFC 6525; otherwise channels just end.
+    pub fn is_supported(&self) -> bool {
+        self.supported
+    }
+
+    /// `stream` is to be reset; everything that it carries was cut.
+    pub fn reset(&mut self, stream: u16) {
+        self.waiting.push_back(stream);
+    }
+
+    pub fn is_due(&self) -> bool {
+        self.response.is_some()
+            || self.request.as_ref().map_or(!self.waiting.is_empty(), |request| request.due)
+    }
+
+    /// The peer resets its outgoing streams. Section 5.2.2.
+    pub fn handle_request(&mut self, sequence: u32, last_tsn: u32, streams: Streams<'_>, cumulative: u32) -> Option<Reset> {
+        if !self.is_new(sequence) {
+            return None;
+        }
+        let streams: Vec<u16> = streams.iter().collect();
+        if last_tsn.is_after(cumulative) {
+            self.deferred = Some(Deferred { sequence, last_tsn, streams });
+            self.answer(sequence, Outcome::InProgress);
+            return None;
+        }
+        self.deferred = None;
+        self.answer(sequence, Outcome::Performed);
+        Some(Reset::of(streams))
+    }
+
+    /// A request that is not for data channels.
+    pub fn deny(&mut self, sequence: u32) {
+        if self.is_new(sequence) {
+            self.answer(sequence, Outcome::Denied);
+        }
+    }
+
+    /// Everything up to `cumulative` arrived: what waited for it is performed.
+    pub fn advance(&mut self, cumulative: u32) -> Option<Reset> {
+        let deferred = self.deferred.take_if(|deferred| !deferred.last_tsn.is_after(cumulative))?;
+        self.answer(deferred.sequence, Outcome::Performed);
+        Some(Reset::of(deferred.streams))
+    }
+
+    /// Answers a repeated request as before, and a wrong one as such. Section 5.2.1.
+    fn is_new(&mut self, sequence: u32) -> bool {
+        if sequence == self.peer_sequence {
+            self.peer_sequence = sequence.wrapping_add(1);
+            return true;
+        }
+        let repeated = sequence == self.peer_sequence.wrapping_sub(1);
+        let outcome = self.last_outcome.filter(|_| repeated).unwrap_or(Outcome::BadSequenceNumber);
+        self.response = Some((sequence, outcome));
+        false
+    }
+
+    fn answer(&mut self, sequence: u32, outcome: Outcome) {
+        self.last_outcome = Some(outcome);
+        self.response = Some((sequence, outcome));
+    }
+
+    /// The peer's answer: the streams of ours that are settled.
+    pub fn handle_response(&mut self, sequence: u32, result: u32) -> Option<Vec<u16>> {
+        let request = self.request.as_mut()?;
+        let numbers = request.sequence.distance_from(request.first_sequence);
+        if sequence.distance_from(request.first_sequence) > numbers {
+            return None;
+        }
+        if result == Outcome::InProgress as u32 {
+            request.in_progress = true;
+            return None;
+        }
+        self.request.take().map(|request| request.streams)
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.request.as_ref()?.repeat_at
+    }
+
+    /// Says whether a request stayed unanswered.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let Some(request) = self.request.as_mut().filter(|request| request.repeat_at.is_some_and(|at| at <= now)) else {
+            return false;
+        };
+        (request.due, request.repeat_at) = (true, None);
+        // Who answered "in progress" repeats that to the same number (usrsctp, dcsctp): ask anew.
+        let heard = std::mem::take(&mut request.in_progress);
+        if heard {
+            request.sequence = self.next_sequence;
+            self.next_sequence = self.next_sequence.wrapping_add(1);
+        }
+        !heard
+    }
+
+    /// Writes a RE-CONFIG with what is due. `last_tsn` is the one given last.
+    pub fn write(&mut self, now: Instant, rto: Duration, last_tsn: u32, packet: &mut Writer<'_>) {
+        if let Some((sequence, outcome)) = self.response
+            && packet.chunk(RE_CONFIG, 0, RESPONSE_LEN, |out| write_response(out, sequence, outcome))
+        {
+            self.response = None;
+        }
+        if self.request.is_none() && !self.waiting.is_empty() {
+            let streams = self.waiting.drain(..self.waiting.len().min(MAX_STREAMS)).collect();
+            let sequence = self.next_sequence;
+            self.next_sequence = sequence.wrapping_add(1);
+            self.request = Some(Request {
+                first_sequence: sequence,
+                sequence,
+                streams,
+                last_tsn,
+                due: true,
+                repeat_at: None,
+                in_progress: false,
+            });
+        }
+        let response_sequence = self.peer_sequence.wrapping_sub(1);
+        let Some(request) = self.request.as_mut().filter(|request| request.due) else { return };
+        let len = OUTGOING_RESET_FIXED + 2 * request.streams.len();
+        let written = packet.chunk(RE_CONFIG, 0, len, |out| {
+            write_outgoing_reset(out, request.sequence, response_sequence, request.last_tsn, &request.streams);
+        });
+        if written {
+            (request.due, request.repeat_at) = (false, Some(now + rto));
+        }
+    }
+}
+
+impl Reset {
+    fn of(streams: Vec<u16>) -> Self {
+        if streams.is_empty() { Self::All } else { Self::Some(streams) }
+    }
+}

@@ -1,0 +1,387 @@
+//! The sending half: cuts messages into pieces when they leave, remembers them until acknowledged, repeats the lost.
+//!
+//! ```text
+//! send() -> queues, one per channel --- cut to what the packet has room for ---> DATA
+//!                                                  |
+//!                            outstanding: a ring by TSN, in flight | lost | received | abandoned
+//!                                                  |
+//! SACK   -> cumulative: the front leaves; gaps: what is news in them is marked received
+//!        -> losses: the order of sending, walked from its front once -> lost -> sent again first
+//! ```
+//!
+//! **Loss.** RFC 9260 section 7.2.4 counts three SACKs that miss a TSN. One SACK may answer a whole batch here, so the count is
+//! of packets instead (RFC 9002 section 6.1.1): a piece is lost when a packet sent three later arrived, or when one sent later
+//! arrived and a round trip and its variation have passed. As each repetition is a packet of its own in that order, a lost repetition is
+//! found the same way and needs no timeout. Where a loss turns out to be mere reordering, the count grows.
+//!
+//! Nothing here walks over what is in flight but a timeout: each piece enters and leaves the ring, the order and the
+//! list of the lost once per sending.
+
+pub(crate) mod congestion;
+mod loss;
+mod partial;
+pub(crate) mod queue;
+pub(crate) mod rtt;
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use wigwag_proto::Instant;
+
+use crate::Config;
+use crate::packet::chunk::{BEGINNING, DATA, DATA_HEADER, Data, ENDING, IMMEDIATE, UNORDERED};
+use crate::packet::{CHUNK_HEADER, Writer, padded};
+use crate::ranges::Ranges;
+use congestion::Congestion;
+use queue::{Limit, Queues};
+use rtt::{Limits, Rtt};
+
+pub(crate) use loss::SackOutcome;
+
+/// Counts packets with data, from 1.
+pub(crate) type PacketNumber = u64;
+
+/// Pieces that may be outstanding; a gap ack block can name 65,535.
+const MAX_OUTSTANDING: usize = 16_384;
+/// What is left of a packet is filled up to this, so that all packets of a batch have one length.
+const MAX_PADDING: usize = 64;
+/// A piece shorter than this is not worth its header, unless it ends a message.
+const MIN_PIECE: usize = 16;
+/// Padding. RFC 4820; who does not know it skips it, by the bits of its type.
+const PAD: u8 = 0x84;
+/// Reordering that is always put up with, in packets.
+const REORDERING: PacketNumber = 3;
+
+/// A piece of a message that was sent and not yet acknowledged cumulatively.
+#[derive(Debug)]
+struct Piece {
+    data: Bytes,
+    slot: usize,
+    stream: u16,
+    ssn: u16,
+    ppid: u32,
+    flags: u8,
+    state: PieceState,
+    /// How often it was sent again.
+    repeated: u32,
+    limit: Limit,
+    /// The packet that it was sent in last, and when.
+    number: PacketNumber,
+    sent_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PieceState {
+    InFlight,
+    /// To be sent again.
+    Lost,
+    /// In a gap ack block.
+    Received,
+    /// Given up. RFC 3758.
+    Abandoned,
+}
+
+/// Sums over the ring.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flight {
+    /// What congestion control counts: with headers and padding.
+    bytes: usize,
+    /// What the peer's window counts.
+    payload: usize,
+    /// Pieces to be sent again.
+    lost: usize,
+}
+
+/// What the sending half counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub messages: u64,
+    pub repeated: u64,
+    pub spurious: u64,
+    pub timeouts: u64,
+    pub abandoned: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Send {
+    pub queues: Queues,
+    /// Outstanding pieces; the first has the TSN `base`.
+    ring: VecDeque<Piece>,
+    base: u32,
+    /// What gap ack blocks told, beyond `base - 1`.
+    received: Ranges,
+    flight: Flight,
+    /// TSNs to be sent again; some may have arrived since.
+    lost: VecDeque<u32>,
+    /// TSNs in the order of their sending; stale where a piece was sent again or acknowledged.
+    order: VecDeque<(PacketNumber, u32)>,
+    next_number: PacketNumber,
+    newest_acked: PacketNumber,
+    reordering: PacketNumber,
+    /// Packets before this one were repeated because of a timeout.
+    timed_out_before: PacketNumber,
+    congestion: Congestion,
+    pub rtt: Rtt,
+    mtu: usize,
+    peer_window: usize,
+    /// A piece that was sent although the peer's window was shut.
+    probe: Option<u32>,
+    /// One packet may leave whatever the window says. RFC 9260 section 7.2.4, rule 3.
+    fast_retransmit: bool,
+    last_sent: Instant,
+    /// T3-rtx.
+    retransmit_at: Option<Instant>,
+    /// When the oldest piece in flight counts as lost.
+    lost_at: Option<Instant>,
+    partial: partial::Partial,
+    /// The association is about to end: acknowledge at once.
+    pub hurry: bool,
+    pub counts: Counts,
+}
+
+/// What may be written next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Again,
+    New,
+}
+
+impl Send {
+    pub fn new(config: &Config) -> Self {
+        let limits = Limits { initial: config.rto_initial, min: config.rto_min, max: config.rto_max };
+        Self {
+            queues: Queues::new(config.send_buffer),
+            ring: VecDeque::new(),
+            base: 0,
+            received: Ranges::default(),
+            flight: Flight::default(),
+            lost: VecDeque::new(),
+            order: VecDeque::new(),
+            next_number: 1,
+            newest_acked: 0,
+            reordering: REORDERING,
+            timed_out_before: 0,
+            congestion: Congestion::new(config.mtu),
+            rtt: Rtt::new(limits),
+            mtu: config.mtu,
+            peer_window: 0,
+            probe: None,
+            fast_retransmit: false,
+            last_sent: Instant(0),
+            retransmit_at: None,
+            lost_at: None,
+            partial: partial::Partial::default(),
+            hurry: false,
+            counts: Counts::default(),
+        }
+    }
+
+    /// The peer is known.
+    pub fn start(&mut self, initial_tsn: u32, peer_window: u32, peer_knows_forward_tsn: bool) {
+        self.base = initial_tsn;
+        self.peer_window = peer_window as usize;
+        self.partial.supported = peer_knows_forward_tsn;
+    }
+
+    /// Everything that was cut is acknowledged, and nothing waits.
+    pub fn is_idle(&self) -> bool {
+        self.ring.is_empty() && self.queues.is_empty()
+    }
+
+    /// The TSN given last.
+    pub fn last_tsn(&self) -> u32 {
+        self.base.wrapping_add(self.ring.len() as u32).wrapping_sub(1)
+    }
+
+    /// Everything is forgotten.
+    pub fn stop(&mut self) {
+        self.queues.close_all();
+        self.ring.clear();
+        self.received.clear();
+        self.lost.clear();
+        self.order.clear();
+        self.flight = Flight::default();
+        (self.retransmit_at, self.lost_at, self.probe, self.fast_retransmit) = (None, None, None, false);
+        self.partial = partial::Partial::default();
+    }
+
+    /// Whether [`Self::write_data`] would write, in a packet of its own. O(1).
+    pub fn can_transmit(&self) -> bool {
+        self.next().is_some()
+    }
+
+    fn next(&self) -> Option<Next> {
+        let window_open = self.flight.bytes == 0 || self.flight.bytes < self.congestion.window();
+        if self.flight.lost > 0 {
+            return (window_open || self.fast_retransmit).then_some(Next::Again);
+        }
+        let len = self.queues.next_len()?;
+        if self.ring.len() >= MAX_OUTSTANDING || !window_open {
+            return None;
+        }
+        // Section 6.1, rule A: with nothing in flight one piece may probe a window that is shut.
+        let fits = self.peer_room() >= len.min(self.mtu) || self.flight.bytes == 0;
+        fits.then_some(Next::New)
+    }
+
+    fn peer_room(&self) -> usize {
+        self.peer_window.saturating_sub(self.flight.payload)
+    }
+
+    /// Fills what is left of `packet` with data. Says whether it wrote.
+    pub fn write_data(&mut self, now: Instant, packet: &mut Writer<'_>) -> bool {
+        let mut wrote = false;
+        if self.flight.bytes == 0 && self.ring.is_empty() {
+            self.congestion.on_idle(now - self.last_sent, self.rtt.rto());
+        }
+        while let Some(next) = self.next() {
+            let written = match next {
+                Next::Again => self.write_again(now, packet),
+                Next::New => self.write_new(now, packet),
+            };
+            if !written {
+                break;
+            }
+            wrote = true;
+        }
+        if wrote {
+            let padding = packet.room_for_value();
+            if padding > 0 && padding <= MAX_PADDING && self.next().is_some() {
+                packet.chunk(PAD, 0, padding, |out| out.fill(0));
+            }
+            self.next_number += 1;
+            self.last_sent = now;
+            self.fast_retransmit = false;
+        }
+        wrote
+    }
+
+    /// Writes the first of the lost.
+    fn write_again(&mut self, now: Instant, packet: &mut Writer<'_>) -> bool {
+        let Some((tsn, index)) = self.next_lost() else { return false };
+        if self.give_up_expired(now, index) {
+            return false;
+        }
+        let Some(piece) = self.ring.get_mut(index) else { return false };
+        let value_len = DATA_HEADER + piece.data.len();
+        // Longer than any packet of this size: the path has shrunk under it. As if sent and lost, so that the timer decides.
+        let never_fits = value_len > packet.room_for_value_alone();
+        if value_len > packet.room_for_value() && !never_fits {
+            return false;
+        }
+        self.lost.pop_front();
+        self.flight.lost -= 1;
+        piece.repeated += 1;
+        (piece.state, piece.number, piece.sent_at) = (PieceState::InFlight, self.next_number, now);
+        self.counts.repeated += 1;
+        self.order.push_back((self.next_number, tsn));
+        self.flight.add(piece);
+        let flags = piece.flags | IMMEDIATE;
+        let data = Data { flags, tsn, stream: piece.stream, ssn: piece.ssn, ppid: piece.ppid, payload: &piece.data };
+        self.retransmit_at.get_or_insert(now + self.rtt.rto());
+        if never_fits {
+            return true;
+        }
+        packet.chunk(DATA, flags, value_len, |value| data.write(value))
+    }
+
+    /// The first of the lost that did not arrive after all.
+    fn next_lost(&mut self) -> Option<(u32, usize)> {
+        while let Some(&tsn) = self.lost.front() {
+            let index = tsn.wrapping_sub(self.base) as usize;
+            if self.ring.get(index).is_some_and(|piece| piece.state == PieceState::Lost) {
+                return Some((tsn, index));
+            }
+            self.lost.pop_front();
+        }
+        None
+    }
+
+    /// Cuts and writes the next piece.
+    fn write_new(&mut self, now: Instant, packet: &mut Writer<'_>) -> bool {
+        self.queues.drop_expired(now);
+        let Some(len) = self.queues.next_len() else { return false };
+        let Some(room) = packet.room_for_value().checked_sub(DATA_HEADER) else { return false };
+        // RFC 9260 section 6.9: what fits into a packet of its own is not cut.
+        let whole_elsewhere = !self.queues.next_begun() && DATA_HEADER + len <= packet.room_for_value_alone();
+        if room < len && (whole_elsewhere || room < MIN_PIECE) {
+            return false;
+        }
+        let peer_room = self.peer_room();
+        let probing = peer_room < len.min(self.mtu);
+        if probing && self.flight.bytes > 0 {
+            return false;
+        }
+        let room = if probing { room } else { room.min(peer_room.max(MIN_PIECE)) };
+        let Some(cut) = self.queues.cut(room) else { return false };
+        let mut flags = 0;
+        for (set, flag) in [(cut.begins, BEGINNING), (cut.ends, ENDING), (cut.unordered, UNORDERED)] {
+            flags |= if set { flag } else { 0 };
+        }
+        let tsn = self.base.wrapping_add(self.ring.len() as u32);
+        let piece = Piece {
+            data: cut.data,
+            slot: cut.slot,
+            stream: cut.stream,
+            ssn: if cut.unordered { 0 } else { cut.ssn },
+            ppid: cut.ppid,
+            flags,
+            state: PieceState::InFlight,
+            repeated: 0,
+            limit: cut.limit,
+            number: self.next_number,
+            sent_at: now,
+        };
+        self.flight.add(&piece);
+        self.counts.messages += u64::from(cut.ends);
+        self.order.push_back((self.next_number, tsn));
+        self.retransmit_at.get_or_insert(now + self.rtt.rto());
+        if probing {
+            self.probe = Some(tsn);
+        }
+        // A peer that delays its SACK must not delay us when the window is small, or when we are about to leave (RFC 7053).
+        let small = self.congestion.window() <= 4 * self.mtu && self.flight.bytes >= self.congestion.window();
+        if small || self.hurry && self.queues.is_empty() {
+            flags |= IMMEDIATE;
+        }
+        let data = Data { flags, tsn, stream: piece.stream, ssn: piece.ssn, ppid: piece.ppid, payload: &piece.data };
+        let written = packet.chunk(DATA, flags, DATA_HEADER + piece.data.len(), |value| data.write(value));
+        self.ring.push_back(piece);
+        written
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match (self.retransmit_at, self.lost_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Gives back what a transfer made grow.
+    pub fn release_memory(&mut self) {
+        if self.ring.is_empty() {
+            self.ring = VecDeque::new();
+            self.order = VecDeque::new();
+            self.lost = VecDeque::new();
+        }
+    }
+}
+
+impl Piece {
+    /// On the wire.
+    fn size(&self) -> usize {
+        padded(CHUNK_HEADER + DATA_HEADER + self.data.len())
+    }
+}
+
+impl Flight {
+    fn add(&mut self, piece: &Piece) {
+        self.bytes += piece.size();
+        self.payload += piece.data.len();
+    }
+
+    fn remove(&mut self, piece: &Piece) {
+        self.bytes -= piece.size();
+        self.payload -= piece.data.len();
+    }
+}

@@ -1,0 +1,146 @@
+//! Partial reliability: messages that are given up, and the FORWARD-TSN that says so. RFC 3758.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use wigwag_proto::Instant;
+
+use super::{Piece, PieceState, Send};
+use crate::packet::chunk::{BEGINNING, ENDING, FORWARD_TSN, UNORDERED};
+use crate::packet::{Writer, forward_tsn};
+
+/// Streams named in one FORWARD-TSN.
+const MAX_STREAMS: usize = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Partial {
+    /// The peer understands FORWARD-TSN: without that, what was begun is sent to its end.
+    pub supported: bool,
+    /// Pieces at the front of the ring that the peer need not wait for: up to the Advanced.Peer.Ack.Point.
+    advanced: usize,
+    due: bool,
+    told_at: Instant,
+}
+
+impl Partial {
+    /// A FORWARD-TSN was not acknowledged yet.
+    pub fn is_pending(&self) -> bool {
+        self.advanced > 0
+    }
+
+    pub fn is_due(&self) -> bool {
+        self.due
+    }
+
+    /// `count` pieces left the front of the ring.
+    pub fn acknowledged(&mut self, count: usize) {
+        self.advanced = self.advanced.saturating_sub(count);
+        self.due &= self.advanced > 0;
+    }
+
+    /// Section 3.5, rules C1 to C3. What was walked over is not walked again.
+    pub fn advance(&mut self, ring: &VecDeque<Piece>) {
+        if !self.supported {
+            return;
+        }
+        let settled = |piece: &&Piece| matches!(piece.state, PieceState::Abandoned | PieceState::Received);
+        let first_is_given_up = ring.front().is_some_and(|piece| piece.state == PieceState::Abandoned);
+        if !first_is_given_up {
+            // What the peer received needs no telling.
+            self.advanced = 0;
+            self.due = false;
+            return;
+        }
+        let more = ring.range(self.advanced..).take_while(settled).count();
+        self.advanced += more;
+        self.due |= more > 0;
+    }
+
+    /// Rule C4, at most once a round trip.
+    pub fn repeat_if_unheard(&mut self, now: Instant, round_trip: Duration) {
+        self.due |= self.advanced > 0 && now - self.told_at > round_trip;
+    }
+
+    pub fn repeat(&mut self) {
+        self.due |= self.advanced > 0;
+    }
+}
+
+impl Send {
+    /// A FORWARD-TSN is to be sent.
+    pub fn forward_due(&self) -> bool {
+        self.partial.is_due()
+    }
+
+    /// The piece has been sent as often as its message is worth.
+    pub(super) fn give_up_repeated(&mut self, index: usize) {
+        let over = |piece: &Piece| piece.state == PieceState::Lost && piece.repeated >= piece.limit.retransmits;
+        if self.partial.supported && self.ring.get(index).is_some_and(over) {
+            self.abandon(index);
+        }
+    }
+
+    /// The piece's time is over. Says so.
+    pub(super) fn give_up_expired(&mut self, now: Instant, index: usize) -> bool {
+        let expired = self.partial.supported && self.ring.get(index).is_some_and(|piece| piece.limit.expires <= now);
+        if expired {
+            self.abandon(index);
+            self.partial.advance(&self.ring);
+            self.retransmit_at.get_or_insert(now + self.rtt.rto());
+        }
+        expired
+    }
+
+    /// Gives up the message that the piece belongs to: all its pieces, and what was not cut yet.
+    fn abandon(&mut self, index: usize) {
+        self.counts.abandoned += 1;
+        let has = |index: usize, flag: u8| self.ring.get(index).is_none_or(|piece| piece.flags & flag != 0);
+        let mut first = index;
+        while first > 0 && !has(first, BEGINNING) {
+            first -= 1;
+        }
+        let mut last = index;
+        while last + 1 < self.ring.len() && !has(last, ENDING) {
+            last += 1;
+        }
+        for piece in self.ring.range_mut(first..=last) {
+            match piece.state {
+                PieceState::InFlight => self.flight.remove(piece),
+                PieceState::Lost => self.flight.lost -= 1,
+                PieceState::Received | PieceState::Abandoned => {}
+            }
+            piece.state = PieceState::Abandoned;
+            piece.data = Bytes::new();
+        }
+        if let Some(piece) = self.ring.get_mut(last).filter(|piece| piece.flags & ENDING == 0) {
+            piece.flags |= ENDING;
+            self.queues.abandon_begun(piece.slot);
+        }
+    }
+
+    /// Writes the FORWARD-TSN that is due.
+    pub fn write_forward_tsn(&mut self, now: Instant, packet: &mut Writer<'_>) -> bool {
+        let Some(room) = packet.room_for_value().checked_sub(4).filter(|_| self.partial.is_due()) else { return false };
+        let capacity = (room / 4).min(MAX_STREAMS);
+        let mut skipped: Vec<(u16, u16)> = Vec::new();
+        let mut upto = 0;
+        for piece in self.ring.range(..self.partial.advanced.min(self.ring.len())) {
+            if piece.state == PieceState::Abandoned && piece.flags & UNORDERED == 0 {
+                let known = skipped.iter().position(|&(stream, _)| stream == piece.stream);
+                match known.and_then(|index| skipped.get_mut(index)) {
+                    Some((_, ssn)) => *ssn = piece.ssn,
+                    None if skipped.len() < capacity => skipped.push((piece.stream, piece.ssn)),
+                    None => break,
+                }
+            }
+            upto += 1;
+        }
+        let new_cumulative_tsn = self.base.wrapping_add(upto).wrapping_sub(1);
+        packet.chunk(FORWARD_TSN, 0, 4 + 4 * skipped.len(), |out| forward_tsn::write(out, new_cumulative_tsn, &skipped));
+        self.partial.due = false;
+        self.partial.told_at = now;
+        self.retransmit_at.get_or_insert(now + self.rtt.rto());
+        true
+    }
+}
