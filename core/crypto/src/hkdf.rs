@@ -42,7 +42,7 @@ pub fn hkdf_expand(
     }
     let mac = provider.mac_key(hash, key);
     let mut previous = Digest::new(&[]);
-    for (chunk, counter) in out.chunks_mut(hash.len()).zip(1_u8..) {
+    for (chunk, counter) in out.chunks_mut(hash.len()).zip(1..=u8::MAX) {
         let counter = [counter];
         let mut parts: [&[u8]; MAX_INFO_PARTS + 2] = [&[]; MAX_INFO_PARTS + 2];
         let all = std::iter::once(previous.as_ref()).chain(info.iter().copied()).chain(std::iter::once(&counter[..]));

@@ -27,6 +27,8 @@ mod types;
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
+#[cfg(feature = "rust-crypto")]
+mod rust_crypto;
 
 use std::fmt::Debug;
 
@@ -35,6 +37,8 @@ use rand::Rng;
 #[cfg(feature = "aws-lc-rs")]
 pub use aws_lc::aws_lc_rs;
 pub use hkdf::{InvalidLength, hkdf_expand, hkdf_extract};
+#[cfg(feature = "rust-crypto")]
+pub use rust_crypto::rust_crypto;
 pub use types::{
     Aead, BadSignature, Digest, Group, Hash, InvalidPublicKey, KeyError, KeyType, Secret, SignatureScheme, TAG_LEN,
     Tag, Unauthentic,

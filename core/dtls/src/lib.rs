@@ -20,8 +20,8 @@
 //! it this crate does what WebRTC needs and `dimpl` leaves to its user:
 //!
 //! - fingerprints: checked as RFC 8122 section 5 says, and known late if the answer is late;
-//! - unprotected records are screened first ([`Stats::screened`]): `dimpl` would deliver application data that came in
-//!   the clear, and would let a forged alert end a handshake;
+//! - unprotected records are screened first ([`Stats::screened`]): an alert in the clear, which anybody can forge, ends
+//!   a handshake only if that does not go on by itself;
 //! - time is microseconds given by the caller, as everywhere in the engine;
 //! - payloads are sealed from, and records written into, the caller's segment. Inside they are still copied.
 //!

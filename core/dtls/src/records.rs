@@ -1,9 +1,9 @@
 //! What of a datagram `dimpl` gets to see.
 //!
-//! Records that are protected authenticate themselves. Those that are not could come from anybody, and `dimpl` trusts
-//! some too much: it delivers application data that came in the clear (epoch 0 in DTLS 1.2; any record with the old
-//! header in 1.3), and ends the handshake for an alert in the clear. So of the unprotected ones, only those pass that
-//! a handshake needs.
+//! Records that are protected authenticate themselves. Those that are not could come from anybody: `dimpl` would end a
+//! handshake for an alert in the clear. So of the unprotected records only those pass that a handshake needs, and the
+//! alerts are noted. Nor do records pass whose shape is not that of the version: whatever `dimpl` would make of
+//! application data in the clear (it refuses it), it does not come to see any.
 
 use crate::config::Version;
 
