@@ -27,7 +27,8 @@ impl Credentials {
         Self { ufrag: ufrag.into(), pwd: pwd.into() }
     }
 
-    pub(crate) fn random(random: &mut Random) -> Self {
+    /// New ones of our own.
+    pub fn random(random: &mut Random) -> Self {
         Self { ufrag: ice_chars(random, UFRAG_LEN), pwd: ice_chars(random, PWD_LEN) }
     }
 

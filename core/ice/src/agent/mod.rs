@@ -156,8 +156,9 @@ pub struct Agent {
     role: Role,
     remote_lite: bool,
     sockets: Vec<Socket>,
-    /// Sockets that there ever were: each has a priority of its own.
-    sockets_made: u16,
+    /// Sockets that there ever were, of IPv6 and of IPv4: each has a priority of its own.
+    sockets_made: [u16; 2],
+    foundations_made: u32,
     gatherer: Gatherer,
     session: Session,
     /// The generation before a restart, while its path is in use.
@@ -194,7 +195,8 @@ impl Agent {
             role,
             remote_lite: false,
             sockets: Vec::new(),
-            sockets_made: 0,
+            sockets_made: [0; 2],
+            foundations_made: 0,
             gatherer: Gatherer::new(),
             session: Session::new(Generation { number: 0, local, remote: None }),
             previous: None,
@@ -311,11 +313,17 @@ impl Agent {
     /// New credentials, and everything anew; the path that is selected stays in use until another is nominated. The
     /// local candidates are told again, as they belong to the new generation. RFC 8445 section 9.
     pub fn restart(&mut self, now: Instant) {
+        let local = Credentials::random(&mut self.random);
+        self.restart_with(now, local);
+    }
+
+    /// [`Self::restart`] with credentials that were told before they come into force: a description is created first
+    /// and applied later. They come from [`Credentials::random`].
+    pub fn restart_with(&mut self, now: Instant, local: Credentials) {
         self.advance(now);
         if self.state == ConnectionState::Closed {
             return;
         }
-        let local = Credentials::random(&mut self.random);
         self.begin_generation(local);
         self.learn_fragment();
         for index in 0..self.sockets.len() {
@@ -474,11 +482,16 @@ impl Agent {
             return Err(SocketError::TooManySockets);
         }
         // RFC 8421: the families take turns, IPv6 first. RFC 8445 section 5.1.2.1: no two are equal.
-        let preference = u16::MAX - (self.sockets_made % 0x7F00) * 2 - u16::from(local.is_ipv4());
-        let same_base = self.sockets.iter().find(|socket| socket.local.ip() == local.ip());
-        let foundation = same_base.map_or(u32::from(self.sockets_made) + 1, |socket| socket.foundation);
-        self.sockets_made = self.sockets_made.wrapping_add(1);
+        let [v6, v4] = &mut self.sockets_made;
+        let (made, family) = if local.is_ipv4() { (v4, 1) } else { (v6, 0) };
+        let preference = u16::MAX - (*made % 0x7F00) * 2 - family;
+        *made = made.wrapping_add(1);
         let priority = priority(CandidateKind::Host, preference, 1);
+        let same_base = self.sockets.iter().find(|socket| socket.local.ip() == local.ip());
+        let foundation = same_base.map(|socket| socket.foundation).unwrap_or_else(|| {
+            self.foundations_made = self.foundations_made.wrapping_add(1);
+            self.foundations_made
+        });
         self.sockets.push(Socket { local, priority, foundation, gathered });
         let index = self.sockets.len() - 1;
         self.pair_socket(local);

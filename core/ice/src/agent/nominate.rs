@@ -4,13 +4,18 @@
 //! which saves a round trip. Then the controlling side nominates the best: as soon as nothing better can follow, or after a
 //! short patience. The controlled side follows, also if the other side nominates several, as agents of RFC 5245 did.
 
-use wigwag_proto::UdpPath;
+use std::time::Duration;
+
+use wigwag_proto::{Instant, UdpPath};
 
 use super::session::{Patience, Purpose};
 use super::{Active, Agent, Failure};
-use crate::checklist::{PairId, PairState, pair_priority};
+use crate::checklist::{Pair, PairId, PairState, pair_priority};
 use crate::consent::{Consent, Standing};
 use crate::event::{ConnectionState, Event};
+
+/// An agent of RFC 5245 nominates whatever it checks, in every check: those of one flurry belong together.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 impl Agent {
     /// RFC 8445 section 8.1.1.
@@ -44,12 +49,15 @@ impl Agent {
         pair.nominate = false;
         pair.nominated = true;
         let (path, answered_at) = (pair.path, pair.answered_at.unwrap_or(self.now));
-        // Of several nominated pairs, the most important (RFC 5245 section 8.1.1.2), unless it is silent.
+        // Of pairs that are nominated all at once, the most important is taken (RFC 5245 section 8.1.1.2); of those that
+        // are nominated one after the other, the latest: the other side moved.
         let alive = self.active.as_ref().is_some_and(|active| active.consent.is_fresh(self.now));
-        if !self.role.controlling && alive && before.is_some_and(|before| before > pair.priority) {
+        let at_once = self.now - session.nominated_at < AT_ONCE;
+        if !self.role.controlling && alive && at_once && before.is_some_and(|before| before > pair.priority) {
             return;
         }
         session.nominated = Some(id);
+        session.nominated_at = self.now;
         session.list.settle(id);
         self.select(path, answered_at);
         self.drop_previous();
@@ -70,7 +78,7 @@ impl Agent {
         }
     }
 
-    fn select(&mut self, path: UdpPath, answered_at: wigwag_proto::Instant) {
+    fn select(&mut self, path: UdpPath, answered_at: Instant) {
         let generation = self.session.generation.number;
         let before = self.selected_path();
         if before != Some(path) || self.active.as_ref().is_some_and(|active| active.generation != generation) {
@@ -196,11 +204,27 @@ impl Agent {
         let number = self.session.generation.number;
         let of_session = self.active.as_ref().is_some_and(|active| active.generation == number);
         if lost && of_session && !self.config.lite {
+            if let Some(spare) = self.spare() {
+                self.nominated(spare);
+                self.set_state(self.current_state());
+                return;
+            }
             self.session.list.start_over();
             if self.role.controlling {
                 self.session.nominated = None;
             }
         }
+    }
+
+    /// Another pair that the other side nominated and that was answered on.
+    fn spare(&self) -> Option<PairId> {
+        let (selected, consent) = (self.selected_path(), self.config.consent_timeout);
+        let has_consent = |at: Instant| at + consent > self.now;
+        let spare = |pair: &&Pair| {
+            let other = Some(pair.path) != selected;
+            other && pair.nominated && pair.valid && pair.answered_at.is_some_and(has_consent)
+        };
+        self.session.list.iter().find(spare).map(|pair| pair.id)
     }
 
     pub(super) fn set_state(&mut self, state: ConnectionState) {

@@ -88,6 +88,8 @@ pub(super) struct Session {
     pub(super) list: CheckList,
     pub(super) early: VecDeque<Early>,
     pub(super) nominated: Option<PairId>,
+    /// When the other side last nominated that pair.
+    pub(super) nominated_at: Instant,
     /// When the best valid pair is nominated, though a better one may follow.
     pub(super) nominate_at: Option<Instant>,
     pub(super) patience: Patience,
@@ -104,6 +106,7 @@ impl Session {
             list: CheckList::default(),
             early: VecDeque::new(),
             nominated: None,
+            nominated_at: Instant(0),
             nominate_at: None,
             patience: Patience::NotStarted,
             checks_sent: 0,
