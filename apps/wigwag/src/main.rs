@@ -1,1 +1,35 @@
-fn main() {}
+//! The `wigwag` command.
+#![forbid(unsafe_code)]
+
+mod api;
+mod demo;
+mod echo;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// WebRTC from the command line.
+#[derive(Debug, Parser)]
+#[command(name = "wigwag", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a page that talks to the engine from a browser (what happens without a command).
+    Demo(demo::Options),
+}
+
+fn main() -> ExitCode {
+    let Command::Demo(options) = Cli::parse().command.unwrap_or_else(|| Command::Demo(demo::Options::default()));
+    match demo::run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wigwag: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

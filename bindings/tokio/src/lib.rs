@@ -1,1 +1,50 @@
+//! The wigwag engine on tokio: sockets, timers, and an async [`PeerConnection`].
+//!
+//! The engine ([`wigwag`]) does all of WebRTC and opens no socket. This crate moves its datagrams and its time, and
+//! answers its requests. It adds no policy of its own.
+//!
+//! - [`Endpoint::bind`]: one UDP port (on one or several addresses) for any number of connections: a server.
+//! - [`PeerConnection::new`]: a connection with sockets of its own, one on each interface.
+//!
+//! ```text
+//!   DataChannel, PeerConnection          handles; many, cheap, in any task
+//!            |   lock, call, wake
+//!            v
+//!   Driver:  ConnectionSet + Endpoint    who is ready, whose datagram is this
+//!     ^   |
+//!     |   v                              one task that sends and keeps the time, one for each socket that receives
+//!   sockets (quinn-udp: GSO, GRO, ECN)
+//! ```
+//!
+//! Back-pressure is kept from end to end: [`DataChannel::send`] waits while the engine's send buffer is full, and messages
+//! that nobody receives stay in the engine, where they close the peer's window.
+//!
+//! Dropping the last handle of a connection says goodbye to the peer, in the background, as
+//! [`PeerConnection::close`] does.
+#![forbid(unsafe_code)]
 
+mod channel;
+mod clock;
+mod connection;
+mod driver;
+mod endpoint;
+mod interfaces;
+mod inbox;
+mod requests;
+mod socket;
+
+pub use channel::{ChannelClosed, DataChannel, SendError};
+pub use clock::random_seed;
+pub use connection::{ConnectError, PeerConnection};
+pub use endpoint::Endpoint;
+pub use interfaces::{local_addresses, local_interfaces};
+/// The engine.
+pub use wigwag;
+pub use wigwag::{
+    Candidate, ChannelInit, Config, ConnectionState, DescriptionError, Event, Failure, Gathering, IceCandidate, Message,
+    Reliability, SdpType, SessionDescription,
+};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -1,1 +1,57 @@
+//! WebRTC as a sans-IO engine: `RTCPeerConnection` and data channels, without sockets, clocks or threads.
+//!
+//! A [`PeerConnection`] is a state machine. A program (or an adaptor, such as the crate `wigwag-tokio`) moves datagrams
+//! and time in and out of it:
+//!
+//! ```text
+//!               application
+//!      create_offer, send, ... |  ^ poll_event
+//!                              v  |
+//!   +--------------------- PeerConnection ---------------------+
+//!   |   sdp        ice          dtls            sctp           |
+//!   +----------------------------------------------------------+
+//!        ^ handle_input   | poll_transmit   ^ handle_timeout   | poll_request
+//!        | datagrams      v datagrams       | time             v sockets wanted
+//!                       the program's loop
+//! ```
+//!
+//! A loop's natural order is: timers, requests, events (where the application sends), transmits, wait. Any other order
+//! works too, a little slower. `examples/blocking.rs` is one over `std::net::UdpSocket`, `examples/mio.rs` one over
+//! readiness.
+//!
+//! For many connections behind one socket there are [`Endpoint`], which says whose a datagram is, and [`ConnectionSet`],
+//! which knows who wants to be polled.
+//!
+//! Everything that is random comes from [`Config::seed`]: with the same seed and the same input, the same bytes leave.
 #![forbid(unsafe_code)]
+
+mod config;
+mod connection;
+mod endpoint;
+mod event;
+mod negotiation;
+mod set;
+mod state;
+
+pub use config::{
+    Config, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DtlsVersions, Gathering,
+};
+pub use connection::{ChannelInit, DataChannel, PeerConnection, Stats};
+pub use endpoint::{ConnectionId, Displaced, Endpoint};
+pub use event::{Event, Message};
+pub use negotiation::{CandidateError, DescriptionError, IceCandidate, SdpType, SessionDescription};
+pub use set::{ConnectionSet, Ready};
+pub use state::{
+    ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState,
+};
+
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+pub use wigwag_crypto::default_provider;
+pub use wigwag_crypto::{CryptoProvider, Provider};
+pub use wigwag_dtls::{Certificate, CertificateError, Fingerprint};
+pub use wigwag_ice::{Candidate, Config as IceConfig, EndpointEvent, Key, SocketError};
+pub use wigwag_proto::{
+    Answer, Input, Instant, Interface, Outcome, Overhead, Received, Refused, Request, RequestId, Route, StreamId,
+    Transmit, TransmitBuffer, UdpPath, WallClock, random, request, transmit,
+};
+pub use wigwag_sctp::{ChannelId, OpenError, Reliability, SendError};

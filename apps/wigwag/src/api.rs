@@ -1,0 +1,154 @@
+//! The HTTP interface: the page, and signalling in one request.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /` | | the page |
+//! | `POST /api/echo` | `{"type":"offer","sdp":"..."}` | `{"type":"answer","sdp":"..."}`, candidates inside |
+//! | `POST /api/offer` | | `{"id":"...","type":"offer","sdp":"..."}`, candidates inside |
+//! | `POST /api/answer` | `{"id":"...","type":"answer","sdp":"..."}` | `{}` |
+//!
+//! What is wrong with a request is answered with 400 and `{"error":"..."}`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use wigwag_tokio::{ChannelInit, Endpoint, PeerConnection, SessionDescription};
+
+use crate::echo;
+
+/// Far more than a browser's description needs.
+const MAX_BODY: usize = 256 << 10;
+/// Offers of ours that wait for their answer: at most so many, and not longer than that.
+const MAX_OFFERS: usize = 1000;
+const OFFER_LIFETIME: Duration = Duration::from_secs(60);
+
+/// A description as JSON carries it: RTCSessionDescriptionInit.
+#[derive(Debug, Serialize, Deserialize)]
+struct Description {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(rename = "type")]
+    kind: String,
+    sdp: String,
+}
+
+/// What was wrong, for whoever asked.
+#[derive(Debug)]
+struct Rejected(StatusCode, String);
+
+impl Rejected {
+    fn bad(reason: impl ToString) -> Self {
+        Self(StatusCode::BAD_REQUEST, reason.to_string())
+    }
+    fn failed(reason: impl ToString) -> Self {
+        Self(StatusCode::INTERNAL_SERVER_ERROR, reason.to_string())
+    }
+}
+
+impl IntoResponse for Rejected {
+    fn into_response(self) -> Response {
+        (self.0, Json(serde_json::json!({ "error": self.1 }))).into_response()
+    }
+}
+
+#[derive(Debug)]
+struct Server {
+    endpoint: Endpoint,
+    /// Connections whose offer was given out, by its id.
+    offers: Mutex<HashMap<String, PeerConnection>>,
+}
+
+/// The page and its interface.
+pub fn router(endpoint: Endpoint) -> axum::Router {
+    let page = |kind: &'static str, content: &'static str| {
+        get(move || async move { ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], content) })
+    };
+    axum::Router::new()
+        .route("/", page("text/html; charset=utf-8", include_str!("../page/index.html")))
+        .route("/page.js", page("text/javascript; charset=utf-8", include_str!("../page/page.js")))
+        .route("/page.css", page("text/css; charset=utf-8", include_str!("../page/page.css")))
+        .route("/api/echo", post(echo_offer))
+        .route("/api/offer", post(make_offer))
+        .route("/api/answer", post(take_answer))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(Arc::new(Server { endpoint, offers: Mutex::default() }))
+}
+
+/// The body of a request, which must be a description of this `kind`.
+fn description(body: &Bytes, kind: &str) -> Result<Description, Rejected> {
+    let description: Description =
+        serde_json::from_slice(body).map_err(|error| Rejected::bad(format!("the body is not a description: {error}")))?;
+    if description.kind != kind {
+        return Err(Rejected::bad(format!("the description's type is \"{}\", not \"{kind}\"", description.kind)));
+    }
+    Ok(description)
+}
+
+/// A browser's offer: its channels are echoed.
+async fn echo_offer(State(server): State<Arc<Server>>, body: Bytes) -> Result<Json<Description>, Rejected> {
+    let offer = description(&body, "offer")?;
+    let connection = server.endpoint.connection().map_err(Rejected::failed)?;
+    connection.set_remote_description(SessionDescription::offer(offer.sdp)).map_err(Rejected::bad)?;
+    let answer = connection.create_answer().map_err(Rejected::bad)?;
+    connection.set_local_description(answer).map_err(Rejected::failed)?;
+    let answer = local_description(&connection).await?;
+    tokio::spawn(echo::serve(connection, Vec::new()));
+    Ok(Json(Description { id: None, kind: answer.kind.to_string(), sdp: answer.sdp }))
+}
+
+async fn local_description(connection: &PeerConnection) -> Result<SessionDescription, Rejected> {
+    let description = connection.local_description();
+    description.ok_or_else(|| Rejected::failed("the connection has no description"))
+}
+
+/// An offer of ours, with a channel in it; the answer to it is to come.
+async fn make_offer(State(server): State<Arc<Server>>) -> Result<Json<Description>, Rejected> {
+    let connection = server.endpoint.connection().map_err(Rejected::failed)?;
+    let channel = connection.create_data_channel("echo", ChannelInit::default()).map_err(Rejected::failed)?;
+    let offer = connection.create_offer().map_err(Rejected::failed)?;
+    connection.set_local_description(offer).map_err(Rejected::failed)?;
+    let offer = local_description(&connection).await?;
+
+    let seed = wigwag_tokio::random_seed().map_err(Rejected::failed)?;
+    let id: String = seed.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    {
+        let mut offers = server.offers.lock().unwrap_or_else(PoisonError::into_inner);
+        if offers.len() >= MAX_OFFERS {
+            return Err(Rejected(StatusCode::SERVICE_UNAVAILABLE, "too many offers wait for their answer".to_owned()));
+        }
+        offers.insert(id.clone(), connection.clone());
+    }
+    tokio::spawn(echo::serve(connection, vec![channel]));
+    let forget = (Arc::clone(&server), id.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(OFFER_LIFETIME).await;
+        let (server, id) = forget;
+        let forgotten = server.offers.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if let Some(connection) = forgotten {
+            connection.close().await; // nobody answered
+        }
+    });
+    Ok(Json(Description { id: Some(id), kind: offer.kind.to_string(), sdp: offer.sdp }))
+}
+
+/// The answer to an offer of ours.
+async fn take_answer(State(server): State<Arc<Server>>, body: Bytes) -> Result<Json<serde_json::Value>, Rejected> {
+    let answer = description(&body, "answer")?;
+    let id = answer.id.ok_or_else(|| Rejected::bad("the answer has no id"))?;
+    let connection = server.offers.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    let connection = connection.ok_or_else(|| Rejected::bad("no offer of this id waits for an answer"))?;
+    if let Err(error) = connection.set_remote_description(SessionDescription::answer(answer.sdp)) {
+        // The offer still stands: a better answer may come.
+        server.offers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, connection);
+        return Err(Rejected::bad(error));
+    }
+    Ok(Json(serde_json::json!({})))
+}

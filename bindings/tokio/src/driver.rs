@@ -1,0 +1,256 @@
+//! Moves datagrams and time for a set of connections.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use wigwag::transmit::MAX_BATCH_BYTES;
+use wigwag::{ConnectionId, ConnectionSet, Input, Instant, Route, Transmit, TransmitBuffer};
+
+use crate::clock::Clock;
+use crate::inbox::Inbox;
+use crate::requests;
+use crate::socket::{ReceiveBuffers, Socket};
+
+/// How many system calls' worth of datagrams are taken before others get the lock.
+const RECEIVES_PER_TURN: usize = 4;
+
+/// The state that all handles and tasks share.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    state: Mutex<State>,
+    /// Wakes the task that sends and keeps the time.
+    wake: Notify,
+    pub clock: Clock,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub set: ConnectionSet,
+    pub endpoint: wigwag::Endpoint,
+    pub inboxes: HashMap<ConnectionId, Inbox>,
+    pub sockets: HashMap<SocketAddr, Arc<Socket>>,
+    /// Which sockets a connection asked for itself; they go with it.
+    pub owned: HashMap<ConnectionId, Vec<SocketAddr>>,
+    /// Handles that can still make or use connections.
+    handles: usize,
+    receive_buffers: ReceiveBuffers,
+    send_memory: Box<[u8]>,
+    /// What a socket had no room for; nothing else is sent before it.
+    unsent: Option<(Transmit, Vec<u8>)>,
+    /// When the task that keeps the time will wake.
+    armed: Option<Instant>,
+}
+
+impl Driver {
+    /// A driver with one handle, and the task that sends and keeps the time. Wants a tokio runtime.
+    pub fn start() -> Arc<Self> {
+        let state = State {
+            set: ConnectionSet::default(),
+            endpoint: wigwag::Endpoint::default(),
+            inboxes: HashMap::new(),
+            sockets: HashMap::new(),
+            owned: HashMap::new(),
+            handles: 1,
+            receive_buffers: ReceiveBuffers::default(),
+            send_memory: vec![0; MAX_BATCH_BYTES].into_boxed_slice(),
+            unsent: None,
+            armed: None,
+        };
+        let driver = Arc::new(Self { state: Mutex::new(state), wake: Notify::new(), clock: Clock::start() });
+        tokio::spawn(Arc::clone(&driver).run());
+        driver
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves the engine's state whole: its verbs don't panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something was asked of a connection: it is to be polled soon.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub fn add_handle(&self) {
+        self.lock().handles += 1;
+    }
+
+    pub fn drop_handle(&self) {
+        self.lock().handles -= 1;
+        self.wake();
+    }
+
+    /// Takes datagrams in from `socket`, until it is closed.
+    pub fn receive_from(self: &Arc<Self>, socket: Arc<Socket>) {
+        let driver = Arc::clone(self);
+        tokio::spawn(async move {
+            while socket.readable().await {
+                driver.receive(&socket);
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+
+    fn receive(self: &Arc<Self>, socket: &Socket) {
+        let mut state = self.lock();
+        let now = self.clock.now();
+        for _ in 0..RECEIVES_PER_TURN {
+            match state.receive(now, socket) {
+                Ok(true) => {}
+                Ok(false) => break,
+                // An ICMP error of an earlier send, for example: the path's checks will tell.
+                Err(error) => tracing::debug!(%error, local = %socket.local, "receiving failed"),
+            }
+        }
+        state.pump(self);
+        let deadline = state.set.poll_timeout();
+        if state.unsent.is_some() || deadline.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
+            self.wake();
+        }
+    }
+
+    async fn run(self: Arc<Self>) {
+        loop {
+            let (deadline, blocked) = {
+                let mut state = self.lock();
+                state.pump(&self);
+                if state.handles == 0 && state.set.is_empty() {
+                    state.sockets.drain().for_each(|(_, socket)| socket.close());
+                    return;
+                }
+                state.armed = state.set.poll_timeout();
+                (state.armed, state.blocked_socket())
+            };
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = sleep_until(deadline.map(|at| self.clock.at(at))) => {}
+                () = writable(blocked) => {}
+            }
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn writable(socket: Option<Arc<Socket>>) {
+    match socket {
+        Some(socket) => socket.writable().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl State {
+    /// Hands what `socket` has to whom it belongs; `false` if it had nothing.
+    fn receive(&mut self, now: Instant, socket: &Socket) -> io::Result<bool> {
+        let Self { set, endpoint, receive_buffers, .. } = self;
+        socket.receive(receive_buffers, |received| {
+            let Some(id) = endpoint.route(received.path, received.bytes) else {
+                tracing::trace!(remote = %received.path.remote, len = received.bytes.len(), "a datagram for nobody");
+                return;
+            };
+            if let Some(connection) = set.get_mut(id) {
+                connection.handle_input(now, Input::Datagrams(received));
+            }
+        })
+    }
+
+    /// Polls whoever is ready.
+    pub fn pump(&mut self, driver: &Arc<Driver>) {
+        let now = driver.clock.now();
+        self.send_unsent();
+        let mut ended = Vec::new();
+        let mut displaced = Vec::new();
+        let Self { set, endpoint, inboxes, sockets, owned, send_memory, unsent, .. } = self;
+        while let Some(mut ready) = set.next_ready(now) {
+            let id = ready.id;
+            while let Some(request) = ready.poll_request() {
+                let mine = owned.entry(id).or_default();
+                if let Some(answer) = requests::answer(driver, id, request, sockets, mine) {
+                    ready.handle_input(now, Input::Answer(answer));
+                }
+            }
+            while let Some(event) = ready.poll_endpoint_event() {
+                displaced.extend(endpoint.handle_event(id, event));
+            }
+            let inbox = inboxes.entry(id).or_default();
+            while inbox.is_orphan || inbox.has_room() {
+                let Some(event) = ready.poll_event() else { break };
+                inbox.put(event);
+            }
+            while unsent.is_none() {
+                let max_segments = sockets.values().next().map_or(1, |socket| socket.max_segments());
+                let mut out = TransmitBuffer::new(send_memory, max_segments);
+                let Some(transmit) = ready.poll_transmit(now, &mut out) else { break };
+                let bytes = out.bytes(&transmit);
+                if send(sockets, &transmit, bytes).is_err() {
+                    *unsent = Some((transmit, bytes.to_vec()));
+                }
+            }
+            if ready.is_closed() && inbox.is_orphan {
+                ended.push(id);
+            }
+        }
+        for lost in displaced {
+            if let Some(connection) = set.get_mut(lost.connection) {
+                connection.handle_displaced(now, lost.path);
+            }
+        }
+        for id in ended {
+            self.remove(id);
+        }
+    }
+
+    fn send_unsent(&mut self) {
+        if let Some((transmit, bytes)) = self.unsent.take()
+            && send(&self.sockets, &transmit, &bytes).is_err()
+        {
+            self.unsent = Some((transmit, bytes));
+        }
+    }
+
+    fn blocked_socket(&self) -> Option<Arc<Socket>> {
+        let (transmit, _) = self.unsent.as_ref()?;
+        let Route::Udp(path) = transmit.route else { return None };
+        self.sockets.get(&path.local).cloned()
+    }
+
+    fn remove(&mut self, id: ConnectionId) {
+        self.set.remove(id);
+        self.endpoint.remove(id);
+        self.inboxes.remove(&id);
+        for local in self.owned.remove(&id).into_iter().flatten() {
+            if let Some(socket) = self.sockets.remove(&local) {
+                socket.close();
+            }
+        }
+    }
+}
+
+/// The kernel has no room now.
+struct Blocked;
+
+/// Sends a batch. What can't be sent for another reason is lost, as datagrams may be: the layers above notice.
+fn send(sockets: &HashMap<SocketAddr, Arc<Socket>>, transmit: &Transmit, bytes: &[u8]) -> Result<(), Blocked> {
+    let Route::Udp(path) = transmit.route else {
+        return Ok(()); // no stream was ever opened: requests for them are refused
+    };
+    let Some(socket) = sockets.get(&path.local) else {
+        return Ok(()); // closed meanwhile
+    };
+    match socket.send(transmit, path, bytes) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Blocked),
+        Err(error) => {
+            tracing::debug!(%error, remote = %path.remote, "sending failed");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}

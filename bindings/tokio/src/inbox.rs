@@ -1,0 +1,127 @@
+//! What a connection has told and its handles have not taken yet.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use wigwag::{ChannelId, Event, Message};
+
+/// Bytes of messages that are taken out of the engine ahead of their receivers. What lies beyond stays in the engine,
+/// where it closes the peer's window.
+const MAX_MESSAGE_BYTES: usize = 256 << 10;
+/// Messages, likewise: empty ones cost, too.
+const MAX_MESSAGES: usize = 1024;
+/// Events that wait for [`PeerConnection::next_event`](crate::PeerConnection::next_event); the oldest go first.
+const MAX_EVENTS: usize = 256;
+
+/// The inbox of one connection; it lives in the driver, under its lock.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    pub events: VecDeque<Event>,
+    /// Channels that the peer opened and nobody accepted yet.
+    pub incoming: VecDeque<ChannelId>,
+    pub channels: HashMap<ChannelId, ChannelInbox>,
+    bytes: usize,
+    messages: usize,
+    /// Something changed: events, states, incoming channels, room to send.
+    pub changed: Arc<Notify>,
+    /// No handle is left: whoever could have taken anything is gone.
+    pub is_orphan: bool,
+}
+
+/// What waits on one channel.
+#[derive(Debug, Default)]
+pub(crate) struct ChannelInbox {
+    pub messages: VecDeque<Message>,
+    pub is_open: bool,
+    pub is_closed: bool,
+    /// Its handle is gone: messages are dropped.
+    pub is_orphan: bool,
+    pub changed: Arc<Notify>,
+}
+
+impl Inbox {
+    /// Whether more may be taken out of the engine.
+    pub fn has_room(&self) -> bool {
+        self.bytes < MAX_MESSAGE_BYTES && self.messages < MAX_MESSAGES
+    }
+
+    /// Sorts an event of the engine to whom it concerns.
+    pub fn put(&mut self, event: Event) {
+        match event {
+            Event::Message { channel, message } => self.put_message(channel, message),
+            Event::DataChannel(id) => {
+                let channel = self.channels.entry(id).or_default();
+                channel.is_open = true;
+                channel.is_orphan = self.is_orphan;
+                self.incoming.push_back(id);
+                self.changed.notify_waiters();
+            }
+            Event::ChannelOpen(id) => self.change(id, |channel| channel.is_open = true),
+            Event::ChannelClosed(id) => {
+                self.change(id, |channel| channel.is_closed = true);
+                if self.channels.get(&id).is_some_and(|channel| channel.is_orphan) {
+                    self.channels.remove(&id);
+                }
+            }
+            Event::Writable => self.changed.notify_waiters(),
+            other => {
+                if let Event::BufferedAmountLow(id) = other {
+                    self.change(id, |_| {});
+                }
+                if self.events.len() == MAX_EVENTS {
+                    self.events.pop_front();
+                }
+                self.events.push_back(other);
+                self.changed.notify_waiters();
+            }
+        }
+    }
+
+    fn put_message(&mut self, id: ChannelId, message: Message) {
+        let Some(channel) = self.channels.get_mut(&id).filter(|channel| !channel.is_orphan) else {
+            return;
+        };
+        self.bytes += message.data.len();
+        self.messages += 1;
+        channel.messages.push_back(message);
+        channel.changed.notify_waiters();
+    }
+
+    fn change(&mut self, id: ChannelId, change: impl FnOnce(&mut ChannelInbox)) {
+        if let Some(channel) = self.channels.get_mut(&id) {
+            change(channel);
+            channel.changed.notify_waiters();
+        }
+    }
+
+    /// The next message of a channel. Says, too, whether the engine may be asked for more again.
+    pub fn take(&mut self, id: ChannelId) -> Option<(Message, bool)> {
+        let was_full = !self.has_room();
+        let message = self.channels.get_mut(&id)?.messages.pop_front()?;
+        self.bytes -= message.data.len();
+        self.messages -= 1;
+        Some((message, was_full && self.has_room()))
+    }
+
+    /// The handle of a channel is gone.
+    pub fn orphan(&mut self, id: ChannelId) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        channel.is_orphan = true;
+        for message in std::mem::take(&mut channel.messages) {
+            self.bytes -= message.data.len();
+            self.messages -= 1;
+        }
+        if channel.is_closed {
+            self.channels.remove(&id);
+        }
+    }
+
+    /// Every handle is gone.
+    pub fn orphan_all(&mut self) {
+        self.is_orphan = true;
+        for id in self.channels.keys().copied().collect::<Vec<_>>() {
+            self.orphan(id);
+        }
+    }
+}

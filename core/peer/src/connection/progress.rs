@@ -1,0 +1,218 @@
+//! How what the transports report becomes states and events; and how a connection ends.
+
+use std::time::Duration;
+
+use wigwag_ice::ConnectionState as AgentState;
+use wigwag_proto::{Instant, UdpPath};
+use wigwag_sctp::CloseReason;
+
+use super::{Ending, PeerConnection};
+use crate::event::Event;
+use crate::negotiation::IceCandidate;
+use crate::state::{ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState};
+
+/// How long the farewell may wait to be polled.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+impl PeerConnection {
+    /// Draws the consequences of whatever happened: called at the end of every verb that changes something.
+    pub(super) fn follow_up(&mut self, now: Instant) {
+        while let Some(event) = self.ice.poll_event() {
+            match event {
+                wigwag_ice::Event::LocalCandidate(candidate) => self.candidates.push(candidate),
+                wigwag_ice::Event::GatheringComplete => self.gathered(),
+                wigwag_ice::Event::StateChanged(state) => self.ice_changed(state),
+                _ => {} // the selected path is asked for where it is needed
+            }
+        }
+        self.tell_candidates();
+        self.start_dtls(now);
+        while let Some(event) = self.dtls.poll_event() {
+            match event {
+                wigwag_dtls::Event::Connected { .. } => {
+                    self.states.dtls = DtlsTransportState::Connected;
+                    self.sctp.connect(now);
+                }
+                wigwag_dtls::Event::Failed(reason) => {
+                    self.states.dtls = DtlsTransportState::Failed;
+                    self.failure.get_or_insert(Failure::Dtls(reason.to_string()));
+                    self.sctp.abort();
+                }
+                // The peer said goodbye: authenticated, or it would not be here.
+                wigwag_dtls::Event::Closed => {
+                    self.states.dtls = DtlsTransportState::Closed;
+                    self.sctp.abort();
+                    self.end(now);
+                }
+                _ => {}
+            }
+        }
+        if self.dtls_started && self.states.dtls == DtlsTransportState::New {
+            self.states.dtls = DtlsTransportState::Connecting;
+        }
+        self.move_to_the_end(now);
+        self.connection_changed();
+    }
+
+    fn ice_changed(&mut self, state: AgentState) {
+        self.states.ice = match state {
+            AgentState::New => IceConnectionState::New,
+            AgentState::Checking => IceConnectionState::Checking,
+            AgentState::Connected => IceConnectionState::Connected,
+            AgentState::Completed => IceConnectionState::Completed,
+            AgentState::Disconnected => IceConnectionState::Disconnected,
+            AgentState::Failed => {
+                self.failure.get_or_insert(Failure::NoPath);
+                IceConnectionState::Failed
+            }
+            AgentState::Closed => IceConnectionState::Closed,
+        };
+        if matches!(state, AgentState::Connected | AgentState::Completed) && self.failure == Some(Failure::NoPath) {
+            self.failure = None; // a restart found one
+        }
+        self.events.push_back(Event::IceConnectionStateChange(self.states.ice));
+    }
+
+    fn connection_changed(&mut self) {
+        let connection = match self.ending {
+            Ending::Open => ConnectionState::of(self.states.ice, self.states.dtls),
+            Ending::Closed => ConnectionState::Closed,
+            Ending::Flushing(_) | Ending::Farewell(_) => return,
+        };
+        if self.states.connection != connection {
+            self.states.connection = connection;
+            self.events.push_back(Event::ConnectionStateChange(connection));
+        }
+    }
+
+    pub(super) fn signaling_changed(&mut self, before: SignalingState) {
+        let state = self.negotiation.state();
+        if state != before {
+            self.events.push_back(Event::SignalingStateChange(state));
+        }
+        if state == SignalingState::Stable {
+            self.negotiation_needed = false;
+            self.check_negotiation_needed();
+        }
+    }
+
+    /// Tells once that an offer should be made. webrtc-pc section 4.7.3.
+    pub(super) fn check_negotiation_needed(&mut self) {
+        let is_needed = self.negotiation.is_needed();
+        if is_needed && !self.negotiation_needed {
+            self.events.push_back(Event::NegotiationNeeded);
+        }
+        self.negotiation_needed = is_needed;
+    }
+
+    pub(super) fn set_gathering_state(&mut self, state: IceGatheringState) {
+        if self.states.gathering != state {
+            self.states.gathering = state;
+            self.events.push_back(Event::IceGatheringStateChange(state));
+        }
+    }
+
+    /// All candidates are known: told as an empty one (RFC 8838 section 13), then as a state.
+    pub(super) fn gathered(&mut self) {
+        if self.states.gathering != IceGatheringState::Gathering {
+            return;
+        }
+        self.tell_candidates();
+        if let Some(end) = self.trickled(String::new()) {
+            self.events.push_back(Event::IceCandidate(end));
+        }
+        self.set_gathering_state(IceGatheringState::Complete);
+    }
+
+    /// Candidates are told once there is a description that they belong to.
+    fn tell_candidates(&mut self) {
+        if self.states.gathering == IceGatheringState::New {
+            return;
+        }
+        while let Some(candidate) = self.candidates.get(self.candidates_told) {
+            let text = candidate.to_string();
+            self.candidates_told += 1;
+            if let Some(candidate) = self.trickled(text) {
+                self.events.push_back(Event::IceCandidate(candidate));
+            }
+        }
+    }
+
+    fn trickled(&self, candidate: String) -> Option<IceCandidate> {
+        let (sdp_mid, index) = self.negotiation.data_section()?;
+        let username_fragment = Some(self.ice.local_credentials().ufrag.clone());
+        Some(IceCandidate { candidate, sdp_mid, sdp_m_line_index: Some(index), username_fragment })
+    }
+
+    pub(super) fn association_closed(&mut self, reason: CloseReason) {
+        if reason == CloseReason::TimedOut {
+            self.failure.get_or_insert(Failure::Sctp("the peer stopped answering".to_owned()));
+        }
+    }
+
+    /// Ends the connection: what was accepted is still delivered, for as long as [`Config::close_timeout`] allows; then
+    /// the peer is told (close_notify), and nothing is sent any more. `ConnectionStateChange(Closed)` comes at the end.
+    ///
+    /// Go on polling until then; or drop the connection to leave without a word.
+    ///
+    /// [`Config::close_timeout`]: crate::Config::close_timeout
+    pub fn close(&mut self, now: Instant) {
+        if self.ending != Ending::Open {
+            return;
+        }
+        self.touch(now);
+        let before = self.negotiation.state();
+        self.negotiation.close();
+        self.signaling_changed(before);
+        self.ending = Ending::Flushing(now + self.close_timeout);
+        self.sctp.close(now);
+        self.follow_up(now);
+    }
+
+    /// Whether the connection has ended: nothing more will be sent, and it can be dropped.
+    pub fn is_closed(&self) -> bool {
+        self.ending == Ending::Closed
+    }
+
+    fn move_to_the_end(&mut self, now: Instant) {
+        let can_speak = self.dtls.is_connected() && self.path().is_some();
+        if let Ending::Flushing(deadline) = self.ending {
+            let is_flushed = self.sctp.state() == wigwag_sctp::State::Closed && !self.sctp.can_transmit();
+            if !can_speak || is_flushed || deadline <= now {
+                self.sctp.abort();
+                self.dtls.close(now);
+                self.ending = Ending::Farewell(now + FAREWELL);
+            }
+        }
+        if let Ending::Farewell(deadline) = self.ending
+            && (!self.dtls.can_transmit() || self.path().is_none() || deadline <= now)
+        {
+            self.end(now);
+        }
+    }
+
+    /// Nothing is sent from here on.
+    fn end(&mut self, now: Instant) {
+        if self.ending == Ending::Closed {
+            return;
+        }
+        self.ending = Ending::Closed;
+        let before = self.negotiation.state();
+        self.negotiation.close();
+        self.signaling_changed(before);
+        if self.states.dtls != DtlsTransportState::Failed {
+            self.states.dtls = DtlsTransportState::Closed;
+        }
+        self.ice.close(now);
+    }
+
+    /// Another connection has proved that it owns `path` now ([`Endpoint`](crate::Endpoint) routes there): no datagram
+    /// of that path arrives here any more. Consent on it will run out unless another pair works.
+    pub fn handle_displaced(&mut self, now: Instant, path: UdpPath) {
+        self.touch(now);
+        if self.dtls_path == Some(path) {
+            self.dtls_path = None;
+        }
+        self.follow_up(now);
+    }
+}

@@ -1,0 +1,211 @@
+//! The verbs: what comes in, what goes out, and when to come back.
+
+use wigwag_dtls::Dtls;
+use wigwag_ice::EndpointEvent;
+use wigwag_proto::{Input, Instant, Received, Request, Route, Transmit, TransmitBuffer, UdpPath};
+
+use super::{Ending, PeerConnection};
+use crate::event::{Event, Message};
+use crate::state::ConnectionState;
+
+/// How soon a loop comes back that left transmits behind. See [`PeerConnection::poll_timeout`].
+const LEFT_BEHIND: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Datagrams written.
+    pub datagrams_sent: u64,
+    /// Bytes in them.
+    pub bytes_sent: u64,
+    /// Datagrams that came in.
+    pub datagrams_received: u64,
+    /// Bytes in them.
+    pub bytes_received: u64,
+    /// Datagrams dropped: neither STUN nor DTLS nor RTP (RFC 7983).
+    pub dropped_unknown: u64,
+    /// DTLS datagrams dropped: from an address that ICE has not validated.
+    pub dropped_unvalidated: u64,
+    /// RTP and RTCP packets dropped: no media was negotiated.
+    pub dropped_media: u64,
+}
+
+impl PeerConnection {
+    /// What arrived. RFC 7983 says by the first byte what a datagram is.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        self.touch(now);
+        match input {
+            Input::Datagrams(received) => self.handle_datagrams(now, received),
+            other => self.ice.handle_input(now, other),
+        }
+        self.follow_up(now);
+    }
+
+    fn handle_datagrams(&mut self, now: Instant, received: Received<'_>) {
+        let path = received.path;
+        for datagram in received.datagrams() {
+            self.stats.datagrams_received += 1;
+            self.stats.bytes_received += datagram.len() as u64;
+            match datagram.first() {
+                Some(0..=3) => self.ice.handle_packet(now, path, datagram),
+                Some(20..=63) => self.handle_dtls(now, path, datagram),
+                Some(128..=191) => self.stats.dropped_media += 1,
+                _ => self.stats.dropped_unknown += 1,
+            }
+        }
+    }
+
+    /// DTLS counts only from where an authenticated check came: a stranger can't start a handshake. The plaintext of
+    /// each record is the association's packet, decrypted where it was received.
+    fn handle_dtls(&mut self, now: Instant, path: UdpPath, datagram: &mut [u8]) {
+        if !self.ice.is_validated(path) {
+            self.stats.dropped_unvalidated += 1;
+            return;
+        }
+        self.dtls_path = Some(path);
+        let Self { dtls, sctp, .. } = self;
+        dtls.open(now, datagram, |packet| sctp.handle_packet(now, packet));
+    }
+
+    /// The deadline passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.touch(now);
+        self.ice.handle_timeout(now);
+        self.dtls.handle_timeout(now);
+        self.sctp.handle_timeout(now);
+        self.follow_up(now);
+        self.settled = true;
+    }
+
+    /// Fills `out` with datagrams of one size for one destination; `None`: nothing to send now.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
+        self.last = self.last.max(now);
+        out.start();
+        let transmit = self.write_batch(now, out);
+        if self.ending != Ending::Open {
+            self.follow_up(now); // what was just written may have been the last
+        }
+        if let Some(transmit) = &transmit {
+            self.stats.datagrams_sent += transmit.len.div_ceil(transmit.segment_size.max(1)) as u64;
+            self.stats.bytes_sent += transmit.len as u64;
+        }
+        transmit
+    }
+
+    fn write_batch(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
+        if let Some(transmit) = self.ice.poll_transmit(now, out) {
+            return Some(transmit);
+        }
+        let path = self.path()?;
+        if self.dtls.can_transmit() {
+            let len = self.dtls.write_packet(now, out.segment(self.mtu)?)?;
+            out.push(len);
+            return out.finish(Route::Udp(path));
+        }
+        if !self.dtls.is_connected() {
+            return None;
+        }
+        let overhead = self.dtls.overhead();
+        while let Some(segment) = out.segment(self.mtu) {
+            let Some(room) = overhead.inside(segment) else { break };
+            let Some(len) = self.sctp.write_packet(now, room) else { break };
+            let Some(len) = self.dtls.seal(segment, len) else { break };
+            out.push(len);
+        }
+        out.finish(Route::Udp(path))
+    }
+
+    /// Where DTLS goes: where ICE says, or, while it has not decided, where the peer's came from.
+    pub(super) fn path(&self) -> Option<UdpPath> {
+        self.ice.selected_path().or(self.dtls_path.filter(|&path| self.ice.is_validated(path)))
+    }
+
+    /// What happened. Taking a message makes room for others, and so can let something be sent.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        // What arrived before the end is heard before the end.
+        let ended = |event: &Event| {
+            matches!(event, Event::ConnectionStateChange(ConnectionState::Closed | ConnectionState::Failed))
+        };
+        if self.events.front().is_some_and(|event| !ended(event)) {
+            return self.events.pop_front();
+        }
+        while let Some(event) = self.sctp.poll_event() {
+            self.settled &= !self.can_transmit();
+            if let Some(event) = self.channel_event(event) {
+                return Some(event);
+            }
+        }
+        self.events.pop_front()
+    }
+
+    fn channel_event(&mut self, event: wigwag_sctp::Event) -> Option<Event> {
+        use wigwag_sctp::Event as Sctp;
+        match event {
+            Sctp::ChannelOpened(id) if self.sctp.channel(id).is_some_and(|channel| channel.remote) => {
+                Some(Event::DataChannel(id))
+            }
+            Sctp::ChannelOpened(id) => Some(Event::ChannelOpen(id)),
+            Sctp::Message { channel, kind, data } => {
+                let message = Message { is_text: kind == wigwag_sctp::PayloadKind::Text, data };
+                Some(Event::Message { channel, message })
+            }
+            Sctp::BufferedAmountLow(id) => Some(Event::BufferedAmountLow(id)),
+            Sctp::Writable => Some(Event::Writable),
+            Sctp::ChannelClosed(id) => Some(Event::ChannelClosed(id)),
+            Sctp::Closed { reason } => {
+                self.association_closed(reason);
+                None
+            }
+            _ => None, // `Connected` is told as the channels' opening
+        }
+    }
+
+    /// What the adaptor is asked to do besides moving datagrams.
+    pub fn poll_request(&mut self) -> Option<Request> {
+        self.ice.poll_request()
+    }
+
+    /// What an [`Endpoint`](crate::Endpoint) must know to route to this connection.
+    pub fn poll_endpoint_event(&mut self) -> Option<EndpointEvent> {
+        self.ice.poll_endpoint_event()
+    }
+
+    /// When to come back; `None`: only when something arrives or is asked for. O(1).
+    ///
+    /// While a transmit could be polled, this is the time of the last call; once
+    /// [`handle_timeout`](Self::handle_timeout) has seen them, a millisecond later: a loop that does not poll is slow,
+    /// but neither stuck nor busy. Events that nobody has taken do not count.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let ending = match self.ending {
+            Ending::Flushing(at) | Ending::Farewell(at) => Some(at),
+            Ending::Open => None,
+            Ending::Closed => return self.can_transmit().then_some(self.last + LEFT_BEHIND),
+        };
+        let timers = [self.ice.poll_timeout(), self.dtls.poll_timeout(), self.sctp.poll_timeout(), ending];
+        let timer = timers.into_iter().flatten().min();
+        if !self.can_transmit() {
+            return timer;
+        }
+        let soon = if self.settled { self.last + LEFT_BEHIND } else { self.last };
+        Some(timer.map_or(soon, |timer| timer.min(soon)))
+    }
+
+    /// Whether [`Self::poll_transmit`] would give something.
+    fn can_transmit(&self) -> bool {
+        let Self { dtls, sctp, .. } = self;
+        let above = |dtls: &Dtls| dtls.can_transmit() || dtls.is_connected() && sctp.can_transmit();
+        self.ice.can_transmit() || above(dtls) && self.path().is_some()
+    }
+
+    /// Something is about to change: whoever waits for a deadline should ask again.
+    pub(super) fn touch(&mut self, now: Instant) {
+        self.last = self.last.max(now);
+        self.settled = false;
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+}

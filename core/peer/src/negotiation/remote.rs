@@ -1,0 +1,94 @@
+//! What a remote description says: its sections, and the transport of the one that carries data channels.
+
+use wigwag_dtls::Fingerprint;
+use wigwag_ice::Credentials;
+use wigwag_sdp::{MediaDescription, SessionDescription, Setup};
+
+use super::{DescriptionError, Section};
+
+/// What a description without `a=sctp-port` means.
+const UNSAID_SCTP_PORT: u16 = 5000;
+/// Candidates of one description that are looked at.
+const MAX_CANDIDATES: usize = 256;
+
+/// The peer's side of the transport.
+#[derive(Clone, Debug)]
+pub(crate) struct RemoteTransport {
+    pub credentials: Credentials,
+    pub lite: bool,
+    pub fingerprints: Vec<Fingerprint>,
+    /// Who starts DTLS, by the peer's will.
+    pub setup: Option<Setup>,
+    pub sctp_port: u16,
+    /// `usize::MAX` stands for any length.
+    pub max_message_size: usize,
+    /// Each as its text, `candidate:...`.
+    pub candidates: Vec<String>,
+    pub end_of_candidates: bool,
+}
+
+/// The m-lines of `description`. The first that has data channels, and is not rejected, carries ours.
+pub(super) fn sections(description: &SessionDescription) -> Vec<Section> {
+    let mut found = false;
+    let section = |media: &MediaDescription| {
+        let is_data = !found && media.is_data_channel() && !media.is_rejected();
+        found |= is_data;
+        Section {
+            mid: media.mid().map(str::to_owned),
+            media: media.media.clone(),
+            protocol: media.protocol.clone(),
+            formats: media.formats.clone(),
+            is_data,
+        }
+    };
+    description.media.iter().map(section).collect()
+}
+
+impl RemoteTransport {
+    /// The transport of the section with data channels, if there is one.
+    pub(super) fn of(description: &SessionDescription, sections: &[Section]) -> Result<Option<Self>, DescriptionError> {
+        let Some(index) = sections.iter().position(|section| section.is_data) else {
+            return Ok(None);
+        };
+        let Some(section) = description.section(index) else {
+            return Ok(None);
+        };
+        // Within a bundle, another section may speak for the transport.
+        let (media, transport) = (section.media, section.transport());
+        let missing = DescriptionError::Missing;
+        let ufrag = transport.ice_ufrag().ok_or(missing("a=ice-ufrag"))?;
+        let pwd = transport.ice_pwd().ok_or(missing("a=ice-pwd"))?;
+        // RFC 8839 section 5.4: at least 4 and 22 characters, at most 256.
+        if !(4..=256).contains(&ufrag.len()) || !(22..=256).contains(&pwd.len()) {
+            return Err(DescriptionError::Invalid("a=ice-ufrag or a=ice-pwd is too short or too long".to_owned()));
+        }
+        let fingerprints: Vec<Fingerprint> =
+            transport.fingerprints().filter_map(|text| text.parse().ok()).collect();
+        if fingerprints.is_empty() {
+            return Err(missing("a=fingerprint with a hash that is known and strong"));
+        }
+        let max_message_size = match media.max_message_size().unwrap_or(wigwag_sdp::DEFAULT_MAX_MESSAGE_SIZE) {
+            0 => usize::MAX,
+            bytes => bytes.try_into().unwrap_or(usize::MAX),
+        };
+        Ok(Some(Self {
+            credentials: Credentials { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() },
+            lite: description.ice_lite(),
+            fingerprints,
+            setup: transport.setup(),
+            sctp_port: media.sctp_port().unwrap_or(UNSAID_SCTP_PORT),
+            max_message_size,
+            candidates: transport.media.candidates().take(MAX_CANDIDATES).map(str::to_owned).collect(),
+            end_of_candidates: transport.end_of_candidates(),
+        }))
+    }
+
+    /// A candidate that came while its description was pending.
+    pub fn add_candidate(&mut self, candidate: &str) {
+        match candidate {
+            "" => self.end_of_candidates = true,
+            _ if self.candidates.len() < MAX_CANDIDATES => self.candidates.push(candidate.to_owned()),
+            _ => {}
+        }
+    }
+}

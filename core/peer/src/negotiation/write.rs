@@ -1,0 +1,94 @@
+//! Writes our descriptions. RFC 9429 sections 5.2 and 5.3.
+
+use wigwag_dtls::Fingerprint;
+use wigwag_ice::{Candidate, Credentials};
+use wigwag_sdp::{Address, MediaDescription, SessionDescription, Setup};
+
+use super::Section;
+
+/// Our side of the transport.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalTransport {
+    pub credentials: Credentials,
+    pub lite: bool,
+    pub fingerprint: Fingerprint,
+    pub max_message_size: u64,
+    pub candidates: Vec<Candidate>,
+    pub end_of_candidates: bool,
+}
+
+impl LocalTransport {
+    /// The same with new credentials; the sockets stay, and so do their candidates.
+    pub fn restart(&mut self, credentials: Credentials) {
+        self.credentials = credentials;
+    }
+}
+
+/// A description without candidates. `(id, version)` are the origin's.
+pub(super) fn description(
+    (session_id, session_version): (u64, u64),
+    sections: &[Section],
+    transport: &LocalTransport,
+    setup: Setup,
+    bundle: bool,
+) -> SessionDescription {
+    let mut description = SessionDescription::new(session_id);
+    description.origin.session_version = session_version;
+    let mids: Vec<&str> =
+        sections.iter().filter(|section| section.is_data).filter_map(|section| section.mid.as_deref()).collect();
+    if bundle && !mids.is_empty() {
+        description.attributes.add("group", format_args!("BUNDLE {}", mids.join(" ")));
+    }
+    if transport.lite {
+        description.attributes.add_flag("ice-lite");
+    }
+    description.media.extend(sections.iter().map(|section| media(section, transport, setup)));
+    description
+}
+
+fn media(section: &Section, transport: &LocalTransport, setup: Setup) -> MediaDescription {
+    let mut media = MediaDescription::new(&section.media, &section.protocol, section.formats.clone());
+    if let Some(mid) = &section.mid {
+        media.attributes.add("mid", mid);
+    }
+    if !section.is_data {
+        media.port = 0; // rejected. RFC 3264 section 6
+        media.attributes.add_flag("inactive");
+        return media;
+    }
+    media
+        .attributes
+        .add_flag("sendrecv")
+        .add("ice-ufrag", &transport.credentials.ufrag)
+        .add("ice-pwd", &transport.credentials.pwd)
+        .add("ice-options", "trickle")
+        .add("fingerprint", &transport.fingerprint)
+        .add("setup", setup)
+        .add("sctp-port", 5000)
+        .add("max-message-size", transport.max_message_size);
+    media
+}
+
+/// `description` as text, with the candidates that are known by now in the section that has the transport.
+pub(super) fn with_candidates(
+    description: &SessionDescription,
+    sections: &[Section],
+    transport: &LocalTransport,
+) -> String {
+    let mut description = description.clone();
+    let index = sections.iter().position(|section| section.is_data);
+    if let Some(media) = index.and_then(|index| description.media.get_mut(index)) {
+        // The default destination is a candidate. RFC 8839 section 4.2.1.2.
+        if let Some(address) = transport.candidates.iter().find_map(Candidate::socket_addr) {
+            media.port = address.port();
+            media.connection = Some(Address::from(address.ip()));
+        }
+        for candidate in &transport.candidates {
+            media.attributes.add_text(candidate.to_string());
+        }
+        if transport.end_of_candidates {
+            media.attributes.add_flag("end-of-candidates");
+        }
+    }
+    description.to_string()
+}
