@@ -1,0 +1,80 @@
+//! What a payload costs, from end to end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_types, clippy::disallowed_methods)]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use common::Pair;
+use wigwag_dtls::Versions;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is the system allocator's; counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of `dimpl` for one payload from end to end: it boxes each record that it parses, and each datagram.
+const MAX_ALLOCATIONS: usize = 8;
+
+/// Allocations and time for sealing and for opening one payload of 1200 bytes.
+fn measure(versions: Versions) -> [(f64, Duration); 2] {
+    const ROUNDS: usize = 40;
+    const BATCH: usize = 50; // within the replay window
+    let mut pair = Pair::connected(versions);
+    let [client, server] = &mut pair.ends;
+    let (client, server, now) = (&mut client.dtls, &mut server.dtls, pair.now);
+    let mut segments = vec![[0; 1240]; BATCH];
+    let mut total = [(0, Duration::ZERO); 2];
+    for round in 0..ROUNDS + 2 {
+        let mut lens = [0; BATCH];
+        let (before, start) = (ALLOCATIONS.get(), Instant::now());
+        for (segment, len) in segments.iter_mut().zip(&mut lens) {
+            *len = client.seal(segment, 1200).unwrap();
+        }
+        let sealed = (ALLOCATIONS.get() - before, start.elapsed());
+        let (before, start) = (ALLOCATIONS.get(), Instant::now());
+        for (segment, len) in segments.iter_mut().zip(lens) {
+            let mut received = 0;
+            server.open(now, &mut segment[..len], |payload| received += payload.len());
+            assert_eq!(received, 1200);
+        }
+        let opened = (ALLOCATIONS.get() - before, start.elapsed());
+        if round >= 2 {
+            for (total, part) in total.iter_mut().zip([sealed, opened]) {
+                *total = (total.0 + part.0, total.1 + part.1);
+            }
+        }
+    }
+    let count = ROUNDS * BATCH;
+    total.map(|(allocations, time)| (allocations as f64 / count as f64, time / count as u32))
+}
+
+#[test]
+fn allocations_are_few() {
+    for versions in [Versions::Dtls12, Versions::Dtls13] {
+        let [(sealing, seal), (opening, open)] = measure(versions);
+        println!(
+            "{versions:?}, 1200 bytes: sealed in {seal:?} with {sealing} allocations, opened in {open:?} with {opening}"
+        );
+        assert!(sealing + opening <= MAX_ALLOCATIONS as f64, "{sealing} {opening}");
+    }
+}
