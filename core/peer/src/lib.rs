@@ -55,3 +55,7 @@ pub use wigwag_proto::{
     Transmit, TransmitBuffer, UdpPath, WallClock, random, request, transmit,
 };
 pub use wigwag_sctp::{ChannelId, OpenError, Reliability, SendError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

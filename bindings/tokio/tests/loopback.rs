@@ -1,0 +1,134 @@
+//! Connections over real sockets on loopback, with back-pressure, closing and dropping.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use wigwag_tokio::{
+    ChannelInit, Config, ConnectionState, DataChannel, Endpoint, Message, PeerConnection, SendError, random_seed,
+};
+
+const SOON: Duration = Duration::from_secs(10);
+
+fn endpoint() -> Endpoint {
+    Endpoint::bind(&["127.0.0.1".parse().unwrap()], 0).unwrap()
+}
+
+/// `offerer` makes a channel, `answerer` accepts it.
+async fn join(offerer: &PeerConnection, answerer: &PeerConnection) -> (DataChannel, DataChannel) {
+    let ours = offerer.create_data_channel("data", ChannelInit::default()).unwrap();
+    offerer.set_local_description(offerer.create_offer().unwrap()).unwrap();
+    timeout(SOON, offerer.gathered()).await.expect("gathering ends");
+    answerer.set_remote_description(offerer.local_description().unwrap()).unwrap();
+    answerer.set_local_description(answerer.create_answer().unwrap()).unwrap();
+    timeout(SOON, answerer.gathered()).await.expect("gathering ends");
+    offerer.set_remote_description(answerer.local_description().unwrap()).unwrap();
+    timeout(SOON, ours.opened()).await.expect("the channel opens").unwrap();
+    let theirs = timeout(SOON, answerer.accept()).await.expect("the channel arrives").unwrap();
+    (ours, theirs)
+}
+
+async fn receive(channel: &DataChannel) -> Option<Message> {
+    timeout(SOON, channel.receive()).await.expect("a message or the end")
+}
+
+#[tokio::test]
+async fn messages_both_ways() {
+    let (here, there) = (endpoint(), endpoint());
+    let (alice, bob) = (here.connection().unwrap(), there.connection().unwrap());
+    let (ours, theirs) = join(&alice, &bob).await;
+    assert_eq!(theirs.label(), "data");
+    for message in [Message::text("hello"), Message::text(""), Message::binary(vec![7; 256 << 10]), Message::binary("")] {
+        ours.send(message.clone()).await.unwrap();
+        let heard = receive(&theirs).await.unwrap();
+        assert!(heard == message);
+        theirs.send(heard).await.unwrap();
+        assert!(receive(&ours).await.unwrap() == message);
+    }
+    assert!(alice.connected().await.is_ok());
+    assert_eq!(bob.connection_state(), ConnectionState::Connected);
+}
+
+/// Interfaces are discovered, sockets bound on request. Loopback counts here: there may be nothing else.
+#[tokio::test]
+async fn a_connection_with_sockets_of_its_own() {
+    let connection = || {
+        let mut config = Config::new(random_seed().unwrap());
+        config.ice.include_loopback = true;
+        PeerConnection::new(config).unwrap()
+    };
+    let (alice, bob) = (connection(), connection());
+    let (ours, theirs) = join(&alice, &bob).await;
+    ours.send(Message::text("hello")).await.unwrap();
+    assert_eq!(receive(&theirs).await.unwrap().as_str(), Some("hello"));
+}
+
+#[tokio::test]
+async fn who_does_not_receive_stops_the_sender() {
+    let (here, there) = (endpoint(), endpoint());
+    let (alice, bob) = (here.connection().unwrap(), there.connection().unwrap());
+    let (ours, theirs) = join(&alice, &bob).await;
+    let message = Message::binary(vec![1; 64 << 10]);
+    let mut accepted = 0;
+    while let Ok(sent) = timeout(Duration::from_millis(500), ours.send(message.clone())).await {
+        sent.unwrap();
+        accepted += 1;
+        assert!(accepted < 1000, "64 MB were accepted, and nobody has received any");
+    }
+    for _ in 0..accepted {
+        assert_eq!(receive(&theirs).await.unwrap().data.len(), 64 << 10);
+    }
+    ours.send(message).await.unwrap();
+    assert!(receive(&theirs).await.is_some());
+}
+
+#[tokio::test]
+async fn a_channel_that_is_dropped_is_closed_after_it_was_flushed() {
+    let (here, there) = (endpoint(), endpoint());
+    let (alice, bob) = (here.connection().unwrap(), there.connection().unwrap());
+    let (ours, theirs) = join(&alice, &bob).await;
+    for n in 0..100 {
+        ours.send(Message::text(n.to_string())).await.unwrap();
+    }
+    drop(ours);
+    for n in 0..100 {
+        assert_eq!(receive(&theirs).await.unwrap().as_str(), Some(n.to_string().as_str()));
+    }
+    assert!(receive(&theirs).await.is_none());
+    assert_eq!(theirs.send(Message::text("late")).await, Err(SendError::Closed));
+    assert_eq!(alice.connection_state(), ConnectionState::Connected);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_dropped_says_goodbye() {
+    let (here, there) = (endpoint(), endpoint());
+    let (alice, bob) = (here.connection().unwrap(), there.connection().unwrap());
+    let (ours, theirs) = join(&alice, &bob).await;
+    ours.send(Message::text("last words")).await.unwrap();
+    drop((ours, alice));
+    assert_eq!(receive(&theirs).await.unwrap().as_str(), Some("last words"));
+    assert!(receive(&theirs).await.is_none());
+    timeout(SOON, bob.closed()).await.expect("the goodbye arrives");
+    assert_eq!(bob.connection_state(), ConnectionState::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_connections_share_one_port() {
+    const MANY: usize = 50;
+    let (here, there) = (endpoint(), endpoint());
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..MANY {
+        let (alice, bob) = (here.connection().unwrap(), there.connection().unwrap());
+        tasks.spawn(async move {
+            let (ours, theirs) = join(&alice, &bob).await;
+            ours.send(Message::text(n.to_string())).await.unwrap();
+            let heard = receive(&theirs).await.unwrap();
+            alice.close().await;
+            timeout(SOON, bob.closed()).await.expect("the goodbye arrives");
+            heard.as_str().unwrap().parse::<usize>().unwrap()
+        });
+    }
+    let mut heard: Vec<usize> = tasks.join_all().await;
+    heard.sort_unstable();
+    assert_eq!(heard, (0..MANY).collect::<Vec<_>>());
+}
