@@ -184,8 +184,6 @@ fn no_wildcards_and_not_too_many_sockets() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     /// Whatever comes in, in whatever order: no panic, no livelock, no forgotten promise.
     #[test]
     fn any_calls(calls in proptest::collection::vec((0_u8..12, any::<u32>(), proptest::collection::vec(any::<u8>(), 0..60)), 1..120)) {
@@ -252,4 +250,60 @@ proptest! {
             prop_assert_eq!(side.agent.state(), ConnectionState::Closed);
         }
     }
+}
+
+/// An agent of RFC 5245 nominates in every check: the most important pair that works is taken, whichever comes first.
+#[test]
+fn aggressive_nomination_is_accepted() {
+    let them = "0123456789012345678901";
+    for flip in [false, true] {
+        let mut agent = listening();
+        let pwd = agent.local_credentials().pwd.clone();
+        agent.set_remote_credentials(Credentials::new("them", them));
+        let (good, bad) = (at("10.6.6.6:2"), at("10.6.6.6:1"));
+        for (remote, priority) in [(good, 200), (bad, 100)] {
+            agent.add_remote_candidate(Instant(0), Candidate::host(remote, priority.to_string(), priority));
+        }
+        let mut now = Instant(0);
+        let order = if flip { [good, bad] } else { [bad, good] };
+        for (n, remote) in order.into_iter().enumerate() {
+            let path = UdpPath { remote, ..PATH() };
+            let request = check(&agent, &pwd, n as u8, |message| {
+                message.ice_controlling(u64::MAX);
+                message.use_candidate();
+            });
+            agent.handle_packet(now, path, &request);
+            let mut memory = [0; 1500];
+            while agent.selected_path().is_none() || agent.pairs().any(|pair| pair.path == path && !pair.valid) {
+                let mut out = TransmitBuffer::new(&mut memory, 1);
+                let Some(transmit) = agent.poll_transmit(now, &mut out) else {
+                    now += Duration::from_millis(1);
+                    agent.handle_timeout(now);
+                    continue;
+                };
+                let bytes = out.bytes(&transmit).to_vec();
+                let sent = Message::parse(&bytes).unwrap();
+                if sent.class() != Class::Request || transmit.route != wigwag_proto::Route::Udp(path) {
+                    continue;
+                }
+                assert!(!sent.use_candidate() && sent.ice_controlled().is_some());
+                assert!(sent.verify_integrity(them.as_bytes(), wigwag_crypto::aws_lc_rs()));
+                let mut memory = [0; 200];
+                let id = sent.transaction();
+                let mut answer = MessageBuilder::new(&mut memory, Class::Success, Method::BINDING, id);
+                answer.xor_mapped_address(path.local);
+                answer.message_integrity(them.as_bytes(), wigwag_crypto::aws_lc_rs());
+                let len = answer.finish().unwrap();
+                agent.handle_packet(now, path, &memory[..len]);
+            }
+        }
+        assert_eq!(agent.selected_path().unwrap().remote, good);
+        assert_eq!(agent.pairs().filter(|pair| pair.nominated).count(), 2);
+    }
+}
+
+#[test]
+fn an_agent_may_live_anywhere() {
+    fn assert_send_sync<T: Send + Sync>() {}
+    assert_send_sync::<wigwag_ice::Agent>();
 }

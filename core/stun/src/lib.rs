@@ -27,7 +27,7 @@
 //! - [`builder`]: [`MessageBuilder`], written in place;
 //! - [`kind`]: [`Class`], [`Method`], [`TransactionId`];
 //! - [`attribute`]: the numbers of the attributes, [`AttributeType`], and of the errors, [`ErrorCode`];
-//! - [`routing`]: what an endpoint must know about a datagram before it knows whose it is.
+//! - [`mod@routing`]: what an endpoint must know about a datagram before it knows whose it is.
 #![forbid(unsafe_code)]
 
 pub mod attribute;

@@ -175,7 +175,9 @@ impl Agent {
     fn retire(&mut self, old: &Generation) {
         self.forget_transactions(|transaction| transaction.generation == old.number);
         self.responses.retain(|response| response.generation != old.number);
-        if old.local != self.session.generation.local {
+        // New remote credentials alone begin a generation too: that shares our fragment.
+        let mut others = std::iter::once(&self.session.generation).chain(&self.previous);
+        if others.all(|other| other.local != old.local) {
             self.forget_fragment(old.local.fragment());
         }
     }
