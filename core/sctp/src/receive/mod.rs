@@ -279,6 +279,11 @@ impl Receive {
         }
     }
 
+    /// A message turned out shorter than it travelled.
+    pub fn shrink_held(&mut self, bytes: usize) {
+        self.held = self.held.saturating_sub(bytes);
+    }
+
     /// Bytes and overhead that are held.
     pub fn held(&self) -> usize {
         self.held

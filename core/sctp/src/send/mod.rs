@@ -188,6 +188,11 @@ impl Send {
         self.ring.is_empty() && self.queues.is_empty()
     }
 
+    /// The peer's window as it was announced.
+    pub fn peer_window(&self) -> u32 {
+        u32::try_from(self.peer_window).unwrap_or(u32::MAX)
+    }
+
     /// The TSN given last.
     pub fn last_tsn(&self) -> u32 {
         self.base.wrapping_add(self.ring.len() as u32).wrapping_sub(1)

@@ -127,11 +127,12 @@ impl Send {
         let mut upto = 0;
         for piece in self.ring.range(..self.partial.advanced.min(self.ring.len())) {
             if piece.state == PieceState::Abandoned && piece.flags & UNORDERED == 0 {
+                let full = skipped.len() >= capacity;
                 let known = skipped.iter().position(|&(stream, _)| stream == piece.stream);
                 match known.and_then(|index| skipped.get_mut(index)) {
                     Some((_, ssn)) => *ssn = piece.ssn,
-                    None if skipped.len() < capacity => skipped.push((piece.stream, piece.ssn)),
-                    None => break,
+                    None if full => break,
+                    None => skipped.push((piece.stream, piece.ssn)),
                 }
             }
             upto += 1;

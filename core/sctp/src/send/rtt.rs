@@ -50,6 +50,13 @@ impl Rtt {
         self.rto = (smoothed + self.variation * 4).clamp(self.limits.min, self.limits.max);
     }
 
+    /// The handshake took this long: a first measurement.
+    pub fn hint(&mut self, rtt: Option<Duration>) {
+        if let Some(rtt) = rtt.filter(|_| self.smoothed.is_none()) {
+            self.measure(rtt);
+        }
+    }
+
     /// The timeout passed: the next one is twice as long. Section 6.3.3, rule E2.
     pub fn back_off(&mut self) {
         self.rto = (self.rto * 2).min(self.limits.max);
