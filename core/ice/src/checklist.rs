@@ -238,7 +238,7 @@ impl CheckList {
     /// The selected pair is silent: all are tried anew.
     pub(crate) fn start_over(&mut self) {
         for pair in &mut self.pairs {
-            (pair.valid, pair.nominate, pair.nominated) = (false, false, false);
+            (pair.valid, pair.nominated) = (false, false);
             (pair.state, pair.check) = (PairState::Waiting, None);
         }
     }

@@ -164,3 +164,25 @@ fn a_restart_after_failure() {
     pair.complete(SECOND);
     pair.assert_agreed();
 }
+
+/// Half a minute of lost, late and repeated checks moves the connection about; then both sides agree.
+#[test]
+fn after_a_bad_network_both_agree() {
+    for seed in 0..60 {
+        for (left, right) in [(true, false), (true, true), (false, false)] {
+            let mut pair = Pair::new(agent(full(left), seed), agent(full(right), seed + 77), seed);
+            pair.bind(
+                &["10.0.0.1:1000", "[2001:db8::1]:1", "10.1.0.1:5"],
+                &["10.0.0.2:2000", "[2001:db8::2]:2", "10.1.0.2:5"],
+            );
+            pair.introduce();
+            (pair.loss, pair.duplicates, pair.jitter) = (30, 20, Duration::from_millis(100));
+            pair.connect(5 * SECOND);
+            pair.run(30 * SECOND);
+            pair.loss = 0;
+            pair.run(20 * SECOND);
+            pair.assert_agreed();
+            assert_eq!(pair.states(), [ConnectionState::Completed; 2]);
+        }
+    }
+}

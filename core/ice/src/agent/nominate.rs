@@ -10,7 +10,7 @@ use wigwag_proto::{Instant, UdpPath};
 
 use super::session::{Patience, Purpose};
 use super::{Active, Agent, Failure};
-use crate::checklist::{Pair, PairId, PairState, pair_priority};
+use crate::checklist::{PairId, PairState, pair_priority};
 use crate::consent::{Consent, Standing};
 use crate::event::{ConnectionState, Event};
 
@@ -204,27 +204,12 @@ impl Agent {
         let number = self.session.generation.number;
         let of_session = self.active.as_ref().is_some_and(|active| active.generation == number);
         if lost && of_session && !self.config.lite {
-            if let Some(spare) = self.spare() {
-                self.nominated(spare);
-                self.set_state(self.current_state());
-                return;
-            }
             self.session.list.start_over();
             if self.role.controlling {
                 self.session.nominated = None;
+                self.session.list.iter_mut().for_each(|pair| pair.nominate = false);
             }
         }
-    }
-
-    /// Another pair that the other side nominated and that was answered on.
-    fn spare(&self) -> Option<PairId> {
-        let (selected, consent) = (self.selected_path(), self.config.consent_timeout);
-        let has_consent = |at: Instant| at + consent > self.now;
-        let spare = |pair: &&Pair| {
-            let other = Some(pair.path) != selected;
-            other && pair.nominated && pair.valid && pair.answered_at.is_some_and(has_consent)
-        };
-        self.session.list.iter().find(spare).map(|pair| pair.id)
     }
 
     pub(super) fn set_state(&mut self, state: ConnectionState) {

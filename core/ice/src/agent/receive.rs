@@ -1,5 +1,7 @@
 //! Checks and answers that come in. Nothing changes before the message's integrity is verified.
 
+use std::time::Duration;
+
 use wigwag_proto::UdpPath;
 use wigwag_stun::{Class, ErrorCode, Message, Method, TransactionId};
 
@@ -11,6 +13,11 @@ use crate::write::{MAX_UNKNOWN, Verdict};
 
 /// Answers that wait to be sent: the other side repeats what was lost.
 const MAX_RESPONSES: usize = 32;
+
+/// Nominations that are remembered: more are never under way.
+const MAX_NOMINATIONS: usize = 16;
+/// An answer this old says that the pair worked, not that it works.
+const RECENT: Duration = Duration::from_secs(5);
 
 /// An answer that is owed.
 #[derive(Debug)]
@@ -64,7 +71,8 @@ impl Agent {
         if self.failure.take() == Some(Failure::NoPair) {
             self.session.patience = Patience::Until(self.now + self.config.patience);
         }
-        let (priority, use_candidate) = (message.priority().unwrap_or_default(), message.use_candidate());
+        let priority = message.priority().unwrap_or_default();
+        let use_candidate = message.use_candidate() && self.is_new_nomination(transaction);
         if self.config.lite {
             self.handle_check_as_lite(path, use_candidate);
             return;
@@ -149,6 +157,17 @@ impl Agent {
         self.endpoint_events.learn(Key::Path(path));
     }
 
+    /// Datagrams are repeated and overtake each other: an old nomination must not undo the latest.
+    fn is_new_nomination(&mut self, transaction: TransactionId) -> bool {
+        let nominations = &mut self.session.nominations;
+        let new = !nominations.contains(&transaction);
+        if new {
+            nominations.truncate(MAX_NOMINATIONS - 1);
+            nominations.push_front(transaction);
+        }
+        new
+    }
+
     /// A check that cannot be followed up yet. RFC 8445 section 7.3: the answer may overtake the description.
     fn remember(&mut self, early: Early) {
         if early.ufrag.len() > MAX_UFRAG {
@@ -175,7 +194,10 @@ impl Agent {
         if use_candidate && controlled {
             pair.nominate = true;
         }
-        if pair.valid {
+        // RFC 7675: what is selected has consent, so a pair that was checked long ago is checked again before.
+        let recent = pair.answered_at.is_some_and(|at| self.now - at < RECENT);
+        let selected = self.active.as_ref().is_some_and(|active| active.consent.path == path);
+        if pair.valid && (recent || selected || !pair.nominate) {
             if pair.nominate && controlled {
                 self.nominated(id);
             }

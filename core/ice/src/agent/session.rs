@@ -90,6 +90,8 @@ pub(super) struct Session {
     pub(super) nominated: Option<PairId>,
     /// When the other side last nominated that pair.
     pub(super) nominated_at: Instant,
+    /// The other side's latest nominations: one that comes late, or twice, is not a new one.
+    pub(super) nominations: VecDeque<TransactionId>,
     /// When the best valid pair is nominated, though a better one may follow.
     pub(super) nominate_at: Option<Instant>,
     pub(super) patience: Patience,
@@ -107,6 +109,7 @@ impl Session {
             early: VecDeque::new(),
             nominated: None,
             nominated_at: Instant(0),
+            nominations: VecDeque::new(),
             nominate_at: None,
             patience: Patience::NotStarted,
             checks_sent: 0,
