@@ -1,1 +1,35 @@
+//! A simulated network in virtual time, deterministic from one seed, and a driver for sans-IO protocol machines on it.
+//!
+//! ```text
+//!  Simulation ─ wakes ──▶ Machine (yours)      handle_input, handle_timeout, poll_transmit, poll_timeout
+//!      │                    │
+//!      │ now                ▼ Transmit
+//!      └───────────▶ Network ── hosts with addresses, a Link in each direction ──▶ Delivery
+//! ```
+//!
+//! - [`Network`]: hosts, and between each two addresses a [`Link`] with delay, jitter, loss, reordering, duplication,
+//!   corruption, rate, queue and MTU, all of which can change at any time. It can be used alone.
+//! - [`Simulation`]: owns machines, moves their bytes, and jumps from one moment at which something happens to the
+//!   next, so hours take seconds. It checks in every run what must always hold (see [`Fault`]): no scenario can forget to.
+//! - [`Diligence`]: how careful the simulated program is. A machine must survive a careless one.
+//! - [`seeds`]: the seeds to run a scenario with; a failure prints its seed, and `WIGWAG_SEED=n` runs only that one.
+//!
+//! *Deterministic* means: the same seed, the same calls and the same machines put the same bytes on the wire at the same
+//! times, on every platform. [`Network::digest`] is a fingerprint of that. Each direction of each pair of addresses has a
+//! random stream of its own, from which each datagram takes the same share, so what happens on one link (a
+//! scripted drop, a change of its loss) does not shift the dice of another.
+#![forbid(unsafe_code)]
 
+mod link;
+mod network;
+mod seed;
+mod simulation;
+
+pub use link::{BurstLoss, Link, Reordering};
+pub use network::{Delivery, Digest, HostId, Network, Sent, Stats, Verdict};
+pub use seed::{SEED_VARIABLE, seeds};
+pub use simulation::{Diligence, Failure, Fault, Machine, Simulation};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
