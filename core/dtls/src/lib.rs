@@ -33,7 +33,9 @@
 //!
 //! # Limits
 //! Peers need an ECDSA certificate (P-256 or P-384; every browser's default), AES-GCM in DTLS 1.2 and the extended
-//! master secret. There is no resumption and no renegotiation; no cookie exchange either, since datagrams come from
+//! master secret. In DTLS 1.2 `dimpl` draws the explicit nonce of each record at random, which is sound for some 2^32
+//! records (RFC 5288 section 3 would count). In DTLS 1.3 it asks for new keys when a datagram comes in or time passes,
+//! never while sealing. There is no resumption and no renegotiation; no cookie exchange either, since datagrams come from
 //! paths that ICE has validated.
 #![forbid(unsafe_code)]
 

@@ -238,3 +238,37 @@ fn a_certificate_of_our_own() {
     assert!(pair.ends.iter().all(|end| end.dtls.is_connected()));
     assert_eq!(pair.ends[CLIENT].dtls.remote_certificate(), Some(made.der()));
 }
+
+/// A DTLS 1.2 flight in which the list of certificates is empty.
+fn without_certificates(mut flight: &[u8]) -> Vec<u8> {
+    const CERTIFICATE: u8 = 11;
+    let mut changed = Vec::new();
+    while let Some((header, rest)) = flight.split_first_chunk::<13>() {
+        let (body, rest) = rest.split_at(usize::from(u16::from_be_bytes([header[11], header[12]])));
+        flight = rest;
+        if (header[0], body[0]) == (22, CERTIFICATE) {
+            changed.extend([&header[..11], &[0, 15, CERTIFICATE, 0, 0, 3], &body[4..6]].concat());
+            changed.extend([0, 0, 0, 0, 0, 3, 0, 0, 0]);
+        } else {
+            changed.extend([&header[..], body].concat());
+        }
+    }
+    changed
+}
+
+#[test]
+fn a_peer_without_a_certificate_fails() {
+    for without in [CLIENT, SERVER] {
+        let mut pair = Pair::new(1, [Versions::Dtls12; 2], GOOD);
+        pair.start();
+        for _ in 0..4 {
+            for from in [CLIENT, SERVER] {
+                for packet in pair.ends[from].packets(pair.now) {
+                    let mut packet = if from == without { without_certificates(&packet) } else { packet };
+                    pair.ends[1 - from].open(pair.now, &mut packet);
+                }
+            }
+        }
+        assert!(matches!(pair.ends[1 - without].take_events()[..], [Event::Failed(_)]), "{without}");
+    }
+}
