@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use wigwag_proto::{Instant, Serial};
 
-use crate::packet::chunk::RE_CONFIG;
-use crate::packet::reconfig::{OUTGOING_RESET_FIXED, Outcome, RESPONSE_LEN, Streams, write_outgoing_reset, write_response};
+use crate::ChannelId;
 use crate::packet::Writer;
+use crate::packet::chunk::RE_CONFIG;
+use crate::packet::reconfig::{
+    OUTGOING_RESET_FIXED, Outcome, RESPONSE_LEN, Streams, write_outgoing_reset, write_response,
+};
 
 /// Streams named in one request.
 const MAX_STREAMS: usize = 256;
@@ -20,7 +23,7 @@ pub(crate) struct Reconfig {
     supported: bool,
     next_sequence: u32,
     /// Streams of ours to be reset.
-    waiting: VecDeque<u16>,
+    waiting: VecDeque<Stream>,
     request: Option<Request>,
     /// The sequence number that the peer's next request has.
     peer_sequence: u32,
@@ -29,13 +32,14 @@ pub(crate) struct Reconfig {
     deferred: Option<Deferred>,
 }
 
+/// A stream to be reset, and whose it was: the next channel may have it before the answer comes.
+pub(crate) type Stream = (u16, Option<ChannelId>);
+
 /// Our request.
 #[derive(Debug)]
 struct Request {
-    /// It may have been repeated under newer numbers.
-    first_sequence: u32,
     sequence: u32,
-    streams: Vec<u16>,
+    streams: Vec<Stream>,
     last_tsn: u32,
     due: bool,
     repeat_at: Option<Instant>,
@@ -70,17 +74,27 @@ impl Reconfig {
     }
 
     /// `stream` is to be reset; everything that it carries was cut.
-    pub fn reset(&mut self, stream: u16) {
-        self.waiting.push_back(stream);
+    pub fn reset(&mut self, stream: u16, channel: Option<ChannelId>) {
+        self.waiting.push_back((stream, channel));
+    }
+
+    /// Whether the peer may know of our reset of `stream`.
+    pub fn is_requested(&self, stream: u16) -> bool {
+        self.request.as_ref().is_some_and(|request| request.streams.iter().any(|&(other, _)| other == stream))
     }
 
     pub fn is_due(&self) -> bool {
-        self.response.is_some()
-            || self.request.as_ref().map_or(!self.waiting.is_empty(), |request| request.due)
+        self.response.is_some() || self.request.as_ref().map_or(!self.waiting.is_empty(), |request| request.due)
     }
 
     /// The peer resets its outgoing streams. Section 5.2.2.
-    pub fn handle_request(&mut self, sequence: u32, last_tsn: u32, streams: Streams<'_>, cumulative: u32) -> Option<Reset> {
+    pub fn handle_request(
+        &mut self,
+        sequence: u32,
+        last_tsn: u32,
+        streams: Streams<'_>,
+        cumulative: u32,
+    ) -> Option<Reset> {
         if !self.is_new(sequence) {
             return None;
         }
@@ -126,13 +140,9 @@ impl Reconfig {
         self.response = Some((sequence, outcome));
     }
 
-    /// The peer's answer: the streams of ours that are settled.
-    pub fn handle_response(&mut self, sequence: u32, result: u32) -> Option<Vec<u16>> {
-        let request = self.request.as_mut()?;
-        let numbers = request.sequence.distance_from(request.first_sequence);
-        if sequence.distance_from(request.first_sequence) > numbers {
-            return None;
-        }
+    /// The peer's answer to the last number that we asked under: what is settled.
+    pub fn handle_response(&mut self, sequence: u32, result: u32) -> Option<Vec<Stream>> {
+        let request = self.request.as_mut().filter(|request| request.sequence == sequence)?;
         if result == Outcome::InProgress as u32 {
             request.in_progress = true;
             return None;
@@ -146,7 +156,8 @@ impl Reconfig {
 
     /// Says whether a request stayed unanswered.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
-        let Some(request) = self.request.as_mut().filter(|request| request.repeat_at.is_some_and(|at| at <= now)) else {
+        let Some(request) = self.request.as_mut().filter(|request| request.repeat_at.is_some_and(|at| at <= now))
+        else {
             return false;
         };
         (request.due, request.repeat_at) = (true, None);
@@ -170,21 +181,15 @@ impl Reconfig {
             let streams = self.waiting.drain(..self.waiting.len().min(MAX_STREAMS)).collect();
             let sequence = self.next_sequence;
             self.next_sequence = sequence.wrapping_add(1);
-            self.request = Some(Request {
-                first_sequence: sequence,
-                sequence,
-                streams,
-                last_tsn,
-                due: true,
-                repeat_at: None,
-                in_progress: false,
-            });
+            self.request =
+                Some(Request { sequence, streams, last_tsn, due: true, repeat_at: None, in_progress: false });
         }
         let response_sequence = self.peer_sequence.wrapping_sub(1);
         let Some(request) = self.request.as_mut().filter(|request| request.due) else { return };
-        let len = OUTGOING_RESET_FIXED + 2 * request.streams.len();
+        let streams: Vec<u16> = request.streams.iter().map(|&(stream, _)| stream).collect();
+        let len = OUTGOING_RESET_FIXED + 2 * streams.len();
         let written = packet.chunk(RE_CONFIG, 0, len, |out| {
-            write_outgoing_reset(out, request.sequence, response_sequence, request.last_tsn, &request.streams);
+            write_outgoing_reset(out, request.sequence, response_sequence, request.last_tsn, &streams);
         });
         if written {
             (request.due, request.repeat_at) = (false, Some(now + rto));

@@ -14,6 +14,8 @@ use crate::{
 
 /// Messages that may wait for their channel: it was negotiated, and the peer was faster; or the last channel on its stream is still closing.
 const MAX_EARLY_MESSAGES: usize = 256;
+/// Their bytes, which must leave most of the window to everybody else.
+const MAX_EARLY_BYTES: usize = 256 << 10;
 /// Before the peer said how many streams it allows.
 const ANY_STREAM: u32 = 65_535;
 
@@ -26,7 +28,9 @@ impl Association {
 
     /// Opens a channel. It can be used at once: what is sent before the association is up, or before the role is known, waits.
     pub fn open_channel(&mut self, config: ChannelConfig) -> Result<ChannelId, OpenError> {
-        if self.closing || !matches!(self.phase, Phase::New | Phase::CookieWait | Phase::CookieEchoed | Phase::Established) {
+        if self.closing
+            || !matches!(self.phase, Phase::New | Phase::CookieWait | Phase::CookieEchoed | Phase::Established)
+        {
             return Err(OpenError::Closed);
         }
         if config.label.len() > usize::from(u16::MAX) || config.protocol.len() > usize::from(u16::MAX) {
@@ -200,6 +204,13 @@ impl Association {
 
     /// A message on a stream that is no channel: a new channel's announcement, or it waits for one.
     fn deliver_to_nobody(&mut self, message: Delivered) {
+        if message.ppid == DCEP
+            && let Some(slot) = self.channels.slot_of_stream(message.stream)
+            && self.reconfig.is_requested(message.stream)
+        {
+            // Only who has performed our reset opens the stream again: that answer was lost or is late.
+            self.remove(slot);
+        }
         let free = self.channels.slot_of_stream(message.stream).is_none();
         if free && message.ppid == DCEP {
             let Some(Dcep::Open(config)) = Dcep::parse(&message.data) else { return self.drop_message(&message, true) };
@@ -207,7 +218,8 @@ impl Association {
             self.drop_message(&message, false);
             return self.accept_channel(config, stream);
         }
-        if self.early_messages.len() >= MAX_EARLY_MESSAGES {
+        let bytes: usize = self.early_messages.iter().map(|message| message.data.len()).sum();
+        if self.early_messages.len() >= MAX_EARLY_MESSAGES || bytes + message.data.len() > MAX_EARLY_BYTES {
             return self.drop_message(&message, true);
         }
         self.early_messages.push_back(message);
@@ -217,7 +229,7 @@ impl Association {
         let Ok(slot) = self.channels.insert(config, Some(stream), true) else {
             self.stats.messages_dropped += 1;
             if self.reconfig.is_supported() {
-                self.reconfig.reset(stream); // a refusal that the peer understands
+                self.reconfig.reset(stream, None); // a refusal that the peer understands
             }
             return;
         };
@@ -233,12 +245,20 @@ impl Association {
 
     /// Messages that waited for the channel on `stream`.
     fn deliver_early(&mut self, stream: u16) {
-        if !self.early_messages.iter().any(|message| message.stream == stream) {
-            return;
-        }
         for message in std::mem::take(&mut self.early_messages) {
             if message.stream == stream {
                 self.deliver_one(message);
+            } else {
+                self.early_messages.push_back(message);
+            }
+        }
+    }
+
+    /// The stream ended before it was a channel here.
+    fn forget_early(&mut self, stream: u16) {
+        for message in std::mem::take(&mut self.early_messages) {
+            if message.stream == stream {
+                self.drop_message(&message, true);
             } else {
                 self.early_messages.push_back(message);
             }
@@ -283,17 +303,19 @@ impl Association {
             return;
         };
         channel.outgoing = Outgoing::Resetting;
+        let id = Some(channel.id);
         let in_use = self.peer.is_some();
         match channel.info.stream {
-            Some(stream) if !in_use || self.reconfig.is_supported() => self.reconfig.reset(stream),
+            Some(stream) if !in_use || self.reconfig.is_supported() => self.reconfig.reset(stream, id),
             _ => self.remove(slot),
         }
     }
 
-    /// The peer answered our reset of `stream`.
-    pub(super) fn outgoing_was_reset(&mut self, stream: u16) {
-        let Some(slot) = self.channels.slot_of_stream(stream) else { return };
-        let Some(channel) = self.channels.get_mut(slot).filter(|channel| channel.outgoing == Outgoing::Resetting) else {
+    /// The peer answered our reset of the channel's stream.
+    pub(super) fn outgoing_was_reset(&mut self, channel: ChannelId) {
+        let Some(slot) = self.channels.slot_of(channel) else { return };
+        let Some(channel) = self.channels.get_mut(slot).filter(|channel| channel.outgoing == Outgoing::Resetting)
+        else {
             return;
         };
         channel.outgoing = Outgoing::Done;
@@ -319,8 +341,9 @@ impl Association {
                     if let Some(peer) = &mut self.peer {
                         peer.receive.reset_stream(stream);
                     }
-                    if let Some(slot) = self.channels.slot_of_stream(stream) {
-                        self.incoming_was_reset(slot);
+                    match self.channels.slot_of_stream(stream) {
+                        Some(slot) => self.incoming_was_reset(slot),
+                        None => self.forget_early(stream),
                     }
                 }
             }
@@ -342,15 +365,7 @@ impl Association {
         self.send.queues.close(slot);
         self.events.push_back(Event::ChannelClosed(channel.id));
         let Some(stream) = channel.info.stream else { return };
-        // What the peer already sent on the next channel of this stream.
-        let waiting = std::mem::take(&mut self.early_messages);
-        for message in waiting {
-            if message.stream == stream {
-                self.deliver_one(message);
-            } else {
-                self.early_messages.push_back(message);
-            }
-        }
+        self.deliver_early(stream); // what the peer already sent on the next channel of this stream
     }
 }
 

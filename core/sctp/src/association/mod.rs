@@ -284,7 +284,9 @@ impl Association {
             (SACK, _) => self.handle_sack(now, chunk.value),
             (FORWARD_TSN, _) => self.handle_forward_tsn(chunk.value),
             (RE_CONFIG, _) => self.handle_reconfig(chunk.value),
-            (HEARTBEAT, _) => self.due.heartbeat_ack = Some(chunk.value.get(..MAX_HEARTBEAT).unwrap_or(chunk.value).to_vec()),
+            (HEARTBEAT, _) => {
+                self.due.heartbeat_ack = Some(chunk.value.get(..MAX_HEARTBEAT).unwrap_or(chunk.value).to_vec())
+            }
             (HEARTBEAT_ACK, _) => self.handle_heartbeat_ack(now, chunk.value),
             (SHUTDOWN, _) => self.handle_shutdown(now, chunk.value),
             (SHUTDOWN_ACK, _) => self.handle_shutdown_ack(),
@@ -347,12 +349,14 @@ impl Association {
                     self.deliver();
                     self.reset_incoming(reset);
                 }
-                Parameter::IncomingReset { sequence, .. } | Parameter::Other { sequence } => self.reconfig.deny(sequence),
+                Parameter::IncomingReset { sequence, .. } | Parameter::Other { sequence } => {
+                    self.reconfig.deny(sequence)
+                }
                 Parameter::Response { sequence, result } => {
                     let streams = self.reconfig.handle_response(sequence, result).unwrap_or_default();
                     self.errors = 0;
-                    for stream in streams {
-                        self.outgoing_was_reset(stream);
+                    for channel in streams.into_iter().filter_map(|(_, channel)| channel) {
+                        self.outgoing_was_reset(channel);
                     }
                 }
             }
@@ -434,6 +438,7 @@ impl Association {
     /// RFC 9260 section 8.3.
     fn heartbeat_is_due(&mut self, now: Instant) {
         if self.heartbeat.is_some() {
+            self.send.rtt.back_off();
             self.count_error();
         }
         if self.phase == Phase::Closed {

@@ -94,12 +94,8 @@ impl Association {
 
     /// The peer is known, and data can be numbered.
     fn meet(&mut self, init: Init, cookie: Vec<u8>) {
-        let receive = Receive::new(
-            init.initial_tsn,
-            self.receive_window(),
-            self.config.max_message_size,
-            self.config.sack_delay,
-        );
+        let receive =
+            Receive::new(init.initial_tsn, self.receive_window(), self.config.max_message_size, self.config.sack_delay);
         self.peer = Some(Peer { tag: init.tag, streams: init.inbound_streams.into(), cookie, receive });
         self.send.start(self.local_tsn, init.a_rwnd, init.forward_tsn);
         self.reconfig.start(self.local_tsn, init.initial_tsn, init.reconfig);

@@ -24,7 +24,6 @@ const NOT_FOR_US: [u16; 3] = [15, 17, 18];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Outcome {
-    NothingToDo = 0,
     Performed = 1,
     Denied = 2,
     BadSequenceNumber = 5,
@@ -52,10 +51,6 @@ impl<'a> Streams<'a> {
     pub fn iter(self) -> impl Iterator<Item = u16> + use<'a> {
         self.0.iter().map(|&stream| u16::from_be_bytes(stream))
     }
-
-    pub fn is_empty(self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// The parameters of a RE-CONFIG chunk that we know.
@@ -82,7 +77,13 @@ pub(crate) const OUTGOING_RESET_FIXED: usize = 16;
 pub(crate) const RESPONSE_LEN: usize = 12;
 
 /// An outgoing reset request, `OUTGOING_RESET_FIXED + 2 * streams.len()` bytes.
-pub(crate) fn write_outgoing_reset(out: &mut [u8], sequence: u32, response_sequence: u32, last_tsn: u32, streams: &[u16]) {
+pub(crate) fn write_outgoing_reset(
+    out: &mut [u8],
+    sequence: u32,
+    response_sequence: u32,
+    last_tsn: u32,
+    streams: &[u16],
+) {
     let length = (OUTGOING_RESET_FIXED + 2 * streams.len()) as u16;
     let head = (u32::from(OUTGOING_RESET) << 16) | u32::from(length);
     put_words(out, &[head, sequence, response_sequence, last_tsn]);

@@ -52,11 +52,17 @@ impl Early {
             self.slots.resize_with(ahead as usize + 1, Slot::default);
         }
         let before = match ahead.checked_sub(1).and_then(|left| self.piece(left)) {
-            Some(left) if data.flags & BEGINNING == 0 && left.flags & ENDING == 0 && left.head.continues_in(head) => left.run,
+            Some(left) if data.flags & BEGINNING == 0 && left.flags & ENDING == 0 && left.head.continues_in(head) => {
+                left.run
+            }
             _ => 0,
         };
         let after = match self.piece(ahead + 1) {
-            Some(right) if data.flags & ENDING == 0 && right.flags & BEGINNING == 0 && head.continues_in(right.head) => right.run,
+            Some(right)
+                if data.flags & ENDING == 0 && right.flags & BEGINNING == 0 && head.continues_in(right.head) =>
+            {
+                right.run
+            }
             _ => 0,
         };
         self.chunks.append(data.payload);

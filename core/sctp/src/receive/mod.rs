@@ -188,7 +188,9 @@ impl Receive {
             self.counts.dropped += u64::from(flags & ENDING != 0);
             return;
         };
-        let fits = begun.stream == head.stream && begun.unordered == head.unordered && (head.unordered || begun.ssn == head.ssn);
+        let fits = begun.stream == head.stream
+            && begun.unordered == head.unordered
+            && (head.unordered || begun.ssn == head.ssn);
         if !fits {
             return self.drop_assembly();
         }
@@ -285,6 +287,7 @@ impl Receive {
     }
 
     /// Bytes and overhead that are held.
+    #[cfg(test)]
     pub fn held(&self) -> usize {
         self.held
     }
@@ -331,9 +334,11 @@ impl Receive {
         let gaps = self.runs.len().min(MAX_GAPS).min(room / 4);
         let duplicates = self.duplicates.get(..self.duplicates.len().min(room / 4 - gaps)).unwrap_or_default();
         let (cumulative, window) = (self.cumulative, self.window.saturating_sub(self.held));
-        let offsets = self.runs.iter().take(gaps).map(|(first, last)| {
-            (first.distance_from(cumulative) as u16, last.distance_from(cumulative) as u16)
-        });
+        let offsets = self
+            .runs
+            .iter()
+            .take(gaps)
+            .map(|(first, last)| (first.distance_from(cumulative) as u16, last.distance_from(cumulative) as u16));
         let len = sack::FIXED + 4 * (gaps + duplicates.len());
         let a_rwnd = u32::try_from(window).unwrap_or(u32::MAX);
         packet.chunk(SACK, 0, len, |out| sack::write(out, cumulative, a_rwnd, offsets, duplicates));

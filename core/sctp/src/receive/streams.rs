@@ -26,7 +26,12 @@ struct Stream {
 
 impl Streams {
     /// An ordered message: what its arrival lets go ahead is `ready`. One that was delivered or skipped before comes back.
-    pub fn arrive(&mut self, ssn: u16, mut message: Delivered, ready: &mut VecDeque<Delivered>) -> Result<(), Delivered> {
+    pub fn arrive(
+        &mut self,
+        ssn: u16,
+        mut message: Delivered,
+        ready: &mut VecDeque<Delivered>,
+    ) -> Result<(), Delivered> {
         let stream = self.streams.entry(message.stream).or_default();
         if ssn == stream.next as u16 {
             stream.next += 1;

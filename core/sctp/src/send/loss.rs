@@ -42,7 +42,8 @@ impl Send {
             return SackOutcome::Old;
         }
         let count = cumulative.distance_from(before) as usize;
-        let beyond = |(first, last): (u16, u16)| first == 0 || first > last || count + usize::from(last) > self.ring.len();
+        let beyond =
+            |(first, last): (u16, u16)| first == 0 || first > last || count + usize::from(last) > self.ring.len();
         if count > self.ring.len() || sack.gaps().any(beyond) {
             return SackOutcome::Bad;
         }
@@ -129,7 +130,8 @@ impl Send {
         let delay = self.rtt.loss_delay();
         while let Some(&(number, tsn)) = self.order.front() {
             let index = tsn.wrapping_sub(self.base) as usize;
-            let current = self.ring.get(index).filter(|piece| piece.number == number && piece.state == PieceState::InFlight);
+            let current =
+                self.ring.get(index).filter(|piece| piece.number == number && piece.state == PieceState::InFlight);
             let Some(piece) = current else {
                 self.order.pop_front();
                 continue;
@@ -226,7 +228,14 @@ impl Send {
 }
 
 impl News {
-    fn add(&mut self, piece: &Piece, flight: &mut Flight, now: Instant, min_rtt: Duration, timed_out_before: PacketNumber) {
+    fn add(
+        &mut self,
+        piece: &Piece,
+        flight: &mut Flight,
+        now: Instant,
+        min_rtt: Duration,
+        timed_out_before: PacketNumber,
+    ) {
         let once = piece.repeated == 0;
         match piece.state {
             PieceState::Received => return,

@@ -138,7 +138,8 @@ impl Send {
             upto += 1;
         }
         let new_cumulative_tsn = self.base.wrapping_add(upto).wrapping_sub(1);
-        packet.chunk(FORWARD_TSN, 0, 4 + 4 * skipped.len(), |out| forward_tsn::write(out, new_cumulative_tsn, &skipped));
+        packet
+            .chunk(FORWARD_TSN, 0, 4 + 4 * skipped.len(), |out| forward_tsn::write(out, new_cumulative_tsn, &skipped));
         self.partial.due = false;
         self.partial.told_at = now;
         self.retransmit_at.get_or_insert(now + self.rtt.rto());

@@ -222,8 +222,8 @@ impl Queues {
         let len = cut.data.len();
         if message.counted {
             lower(queue, slot, len, &mut self.notes);
+            self.total -= len;
         }
-        self.total -= len;
         if ends {
             if !cut.unordered {
                 queue.next_ssn = queue.next_ssn.wrapping_add(1);
@@ -277,8 +277,9 @@ fn lower(queue: &mut Queue, slot: usize, bytes: usize, notes: &mut VecDeque<Note
     }
 }
 
+/// What counts against the bound: not what the engine says on its own behalf.
 fn cost(message: &Message) -> usize {
-    message.data.len() + QUEUED_OVERHEAD
+    if message.counted { message.data.len() + QUEUED_OVERHEAD } else { 0 }
 }
 
 fn counted(message: &Message) -> usize {
@@ -290,13 +291,7 @@ mod tests {
     use super::*;
 
     fn message(len: usize) -> Message {
-        Message {
-            data: Bytes::from(vec![0; len]),
-            ppid: 53,
-            unordered: false,
-            limit: Limit::RELIABLE,
-            counted: true,
-        }
+        Message { data: Bytes::from(vec![0; len]), ppid: 53, unordered: false, limit: Limit::RELIABLE, counted: true }
     }
 
     #[test]
@@ -308,7 +303,8 @@ mod tests {
             queues.push(slot, message(25));
             queues.push(slot, message(5));
         }
-        let cuts: Vec<_> = std::iter::from_fn(|| queues.cut(10)).map(|cut| (cut.stream, cut.ssn, cut.data.len())).collect();
+        let cuts: Vec<_> =
+            std::iter::from_fn(|| queues.cut(10)).map(|cut| (cut.stream, cut.ssn, cut.data.len())).collect();
         assert_eq!(cuts, [(0, 0, 10), (0, 0, 10), (0, 0, 5), (1, 0, 10), (1, 0, 10), (1, 0, 5), (0, 1, 5), (1, 1, 5)]);
         assert_eq!(queues.total, 0);
     }
