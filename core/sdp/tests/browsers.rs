@@ -1,4 +1,5 @@
-//! What browsers and other implementations send. Those of Chromium and Firefox were taken from them.
+//! What browsers and other implementations send. Those of Chromium and Firefox were taken from the browsers; the others are
+//! written after the manner of theirs.
 #![allow(clippy::unwrap_used)]
 
 use wigwag_sdp::{Direction, SessionDescription, Setup};
