@@ -17,6 +17,8 @@ use crate::packet::reconfig::{
 
 /// Streams named in one request.
 const MAX_STREAMS: usize = 256;
+/// Requests of the peer that are remembered.
+const MAX_OUTCOMES: usize = 8;
 
 #[derive(Debug, Default)]
 pub(crate) struct Reconfig {
@@ -27,9 +29,11 @@ pub(crate) struct Reconfig {
     request: Option<Request>,
     /// The sequence number that the peer's next request has.
     peer_sequence: u32,
-    last_outcome: Option<Outcome>,
-    response: Option<(u32, Outcome)>,
-    deferred: Option<Deferred>,
+    /// How the last requests ended, for repetitions. RFC 6525 lets a peer have one outstanding; sctp-proto has several.
+    outcomes: VecDeque<(u32, Outcome)>,
+    /// Requests to be answered.
+    responses: VecDeque<u32>,
+    deferred: VecDeque<Deferred>,
 }
 
 /// A stream to be reset, and whose it was: the next channel may have it before the answer comes.
@@ -84,7 +88,7 @@ impl Reconfig {
     }
 
     pub fn is_due(&self) -> bool {
-        self.response.is_some() || self.request.as_ref().map_or(!self.waiting.is_empty(), |request| request.due)
+        !self.responses.is_empty() || self.request.as_ref().map_or(!self.waiting.is_empty(), |request| request.due)
     }
 
     /// The peer resets its outgoing streams. Section 5.2.2.
@@ -100,11 +104,13 @@ impl Reconfig {
         }
         let streams: Vec<u16> = streams.iter().collect();
         if last_tsn.is_after(cumulative) {
-            self.deferred = Some(Deferred { sequence, last_tsn, streams });
+            self.deferred.push_back(Deferred { sequence, last_tsn, streams });
+            if self.deferred.len() > MAX_OUTCOMES {
+                self.deferred.pop_front();
+            }
             self.answer(sequence, Outcome::InProgress);
             return None;
         }
-        self.deferred = None;
         self.answer(sequence, Outcome::Performed);
         Some(Reset::of(streams))
     }
@@ -116,28 +122,39 @@ impl Reconfig {
         }
     }
 
-    /// Everything up to `cumulative` arrived: what waited for it is performed.
+    /// Everything up to `cumulative` arrived: the next that waited for it is performed.
     pub fn advance(&mut self, cumulative: u32) -> Option<Reset> {
-        let deferred = self.deferred.take_if(|deferred| !deferred.last_tsn.is_after(cumulative))?;
+        self.deferred.front().filter(|deferred| !deferred.last_tsn.is_after(cumulative))?;
+        let deferred = self.deferred.pop_front()?;
+        self.outcomes.retain(|(sequence, _)| *sequence != deferred.sequence);
         self.answer(deferred.sequence, Outcome::Performed);
         Some(Reset::of(deferred.streams))
     }
 
-    /// Answers a repeated request as before, and a wrong one as such. Section 5.2.1.
+    /// A repeated request is answered as before, one that lies ahead when what comes before it has arrived. Section 5.2.1.
     fn is_new(&mut self, sequence: u32) -> bool {
         if sequence == self.peer_sequence {
             self.peer_sequence = sequence.wrapping_add(1);
             return true;
         }
-        let repeated = sequence == self.peer_sequence.wrapping_sub(1);
-        let outcome = self.last_outcome.filter(|_| repeated).unwrap_or(Outcome::BadSequenceNumber);
-        self.response = Some((sequence, outcome));
+        if !sequence.is_after(self.peer_sequence) {
+            self.respond(sequence);
+        }
         false
     }
 
     fn answer(&mut self, sequence: u32, outcome: Outcome) {
-        self.last_outcome = Some(outcome);
-        self.response = Some((sequence, outcome));
+        self.outcomes.push_back((sequence, outcome));
+        if self.outcomes.len() > MAX_OUTCOMES {
+            self.outcomes.pop_front();
+        }
+        self.respond(sequence);
+    }
+
+    fn respond(&mut self, sequence: u32) {
+        if self.responses.len() < MAX_OUTCOMES && !self.responses.contains(&sequence) {
+            self.responses.push_back(sequence);
+        }
     }
 
     /// The peer's answer to the last number that we asked under: what is settled.
@@ -172,10 +189,13 @@ impl Reconfig {
 
     /// Writes a RE-CONFIG with what is due. `last_tsn` is the one given last.
     pub fn write(&mut self, now: Instant, rto: Duration, last_tsn: u32, packet: &mut Writer<'_>) {
-        if let Some((sequence, outcome)) = self.response
-            && packet.chunk(RE_CONFIG, 0, RESPONSE_LEN, |out| write_response(out, sequence, outcome))
-        {
-            self.response = None;
+        while let Some(&sequence) = self.responses.front() {
+            let known = self.outcomes.iter().rev().find(|(answered, _)| *answered == sequence);
+            let outcome = known.map_or(Outcome::BadSequenceNumber, |&(_, outcome)| outcome);
+            if !packet.chunk(RE_CONFIG, 0, RESPONSE_LEN, |out| write_response(out, sequence, outcome)) {
+                break;
+            }
+            self.responses.pop_front();
         }
         if self.request.is_none() && !self.waiting.is_empty() {
             let streams = self.waiting.drain(..self.waiting.len().min(MAX_STREAMS)).collect();

@@ -82,7 +82,10 @@ fn megabytes_per_second() {
         let took = before.elapsed();
         let rate = received as f64 / took.as_secs_f64() / 1e6;
         let per_packet = took.as_nanos() as f64 / rig.packets as f64;
-        println!("{len:>7} bytes: {rate:>7.0} MB/s, {per_packet:.0} ns a packet, window {:?}", rig.ends[0].round_trip_time());
+        println!(
+            "{len:>7} bytes: {rate:>7.0} MB/s, {per_packet:.0} ns a packet, window {:?}",
+            rig.ends[0].round_trip_time()
+        );
         assert_eq!(rig.ends[0].stats().retransmissions, 0);
     }
 }

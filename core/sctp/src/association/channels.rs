@@ -325,10 +325,9 @@ impl Association {
     }
 
     /// The peer's streams begin anew: it closes their channels.
-    pub(super) fn reset_incoming(&mut self, reset: Option<Reset>) {
+    pub(super) fn reset_incoming(&mut self, reset: Reset) {
         match reset {
-            None => {}
-            Some(Reset::All) => {
+            Reset::All => {
                 if let Some(peer) = &mut self.peer {
                     peer.receive.reset_all();
                 }
@@ -336,7 +335,7 @@ impl Association {
                     self.incoming_was_reset(slot);
                 }
             }
-            Some(Reset::Some(streams)) => {
+            Reset::Some(streams) => {
                 for stream in streams {
                     if let Some(peer) = &mut self.peer {
                         peer.receive.reset_stream(stream);

@@ -275,7 +275,7 @@ impl Association {
                 self.finish(CloseReason::RemoteAbort);
                 return Then::Stop;
             }
-            (_, Phase::Closed) => return self.answer_after_the_end(packet.verification_tag, chunk.kind),
+            (_, Phase::Closed) => return self.answer_after_the_end(chunk.kind),
             (INIT_ACK, Phase::CookieWait) => self.handle_init_ack(now, chunk.value),
             (ERROR, Phase::CookieEchoed) => self.handle_setup_error(chunk.value),
             (_, Phase::New | Phase::CookieWait) => return Then::Stop,
@@ -347,7 +347,9 @@ impl Association {
                     let reset = self.reconfig.handle_request(sequence, last_tsn, streams, peer.receive.cumulative());
                     // What arrived before belongs to the old stream.
                     self.deliver();
-                    self.reset_incoming(reset);
+                    if let Some(reset) = reset {
+                        self.reset_incoming(reset);
+                    }
                 }
                 Parameter::IncomingReset { sequence, .. } | Parameter::Other { sequence } => {
                     self.reconfig.deny(sequence)
@@ -381,7 +383,7 @@ impl Association {
     fn end_of_packet(&mut self, now: Instant) {
         let Some(peer) = &mut self.peer else { return };
         peer.receive.end_of_packet(now);
-        let reset = self.reconfig.advance(peer.receive.cumulative());
+        let cumulative = peer.receive.cumulative();
         if self.phase == Phase::Closed {
             return;
         }
@@ -389,7 +391,9 @@ impl Association {
             self.timers.heartbeat = Some(now + self.config.heartbeat_interval);
         }
         self.deliver();
-        self.reset_incoming(reset);
+        while let Some(reset) = self.reconfig.advance(cumulative) {
+            self.reset_incoming(reset);
+        }
         self.settle();
     }
 

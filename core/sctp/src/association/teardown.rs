@@ -4,7 +4,7 @@ use wigwag_proto::Instant;
 
 use super::transmit::Reply;
 use super::{Association, Phase, Then, Timers};
-use crate::packet::chunk::{ABORT, CAUSE_USER_ABORT, REFLECTED_TAG, SHUTDOWN_ACK, SHUTDOWN_COMPLETE};
+use crate::packet::chunk::{ABORT, CAUSE_USER_ABORT, SHUTDOWN_ACK, SHUTDOWN_COMPLETE};
 use crate::packet::init::push_parameter;
 use crate::{CloseReason, Event};
 
@@ -108,13 +108,15 @@ impl Association {
     }
 
     /// The peer still talks to an association that is over. Sections 8.4 and 8.5.1.
-    pub(super) fn answer_after_the_end(&mut self, verification_tag: u32, kind: u8) -> Then {
+    pub(super) fn answer_after_the_end(&mut self, kind: u8) -> Then {
+        // The peer's tag is still known, so that it need not be content with its own reflected (sctp-proto isn't).
+        let Some(tag) = self.peer.as_ref().map(|peer| peer.tag) else { return Then::Stop };
         let kind = match kind {
             SHUTDOWN_COMPLETE => return Then::Stop,
             SHUTDOWN_ACK => SHUTDOWN_COMPLETE,
             _ => ABORT,
         };
-        self.due.reply(Reply { tag: verification_tag, kind, flags: REFLECTED_TAG, value: Vec::new() });
+        self.due.reply(Reply { tag, kind, flags: 0, value: Vec::new() });
         Then::Stop
     }
 
