@@ -215,6 +215,41 @@ for (const name of BROWSERS) {
       }
     });
 
+    const SPOILED = [
+      ['ICE fails', '^(a=ice-pwd:).{8}', '$1spoiled0', /ICE failed.*127\.0\.0\.1:\d+.*--ice-address/s],
+      [
+        "the server's certificate is another",
+        '^(a=fingerprint:[^ ]+) .{11}',
+        '$1 00:11:22:33',
+        /secure channel did not open.*DTLS/s,
+      ],
+    ];
+    for (const [what, good, bad, pattern] of SPOILED) {
+      test(`${what}: the page says so`, LIMIT, (t) =>
+        withPage(chrome.browser, `${server.origin}/#wait`, async (page) => {
+          await page.evaluate(
+            (good, bad) => {
+              const real = window.fetch;
+              window.fetch = async (url, options) => {
+                const response = await real(url, options);
+                if (options?.method !== 'POST') return response;
+                const answer = await response.json();
+                return Response.json({ ...answer, sdp: answer.sdp.replace(new RegExp(good, 'gim'), bad) });
+              };
+            },
+            good,
+            bad,
+          );
+          const began = Date.now();
+          await page.click('#connect');
+          await shown(page, '#error', pattern, 45_000);
+          t.diagnostic(`said after ${((Date.now() - began) / 1000).toFixed(1)} s`);
+          assert.equal(await text(page, '#state'), 'Failed');
+          assert.equal(await page.$$eval('#steps [data-step="failed"]', (all) => all.length), 1);
+        }),
+      );
+    }
+
     test('the server goes and comes back', LIMIT, (t) =>
       withPage(chrome.browser, server.origin, async (page) => {
         await state(page, 'Connected');

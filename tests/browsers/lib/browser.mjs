@@ -91,7 +91,10 @@ export async function launch(name) {
 export async function withPage(browser, url, work) {
   const page = await browser.newPage();
   const errors = [];
-  page.on('pageerror', (error) => errors.push(String(error?.message ?? error)));
+  page.on('pageerror', (error) => {
+    const message = String(error?.message ?? error);
+    if (!message.startsWith('WebRTC: ')) errors.push(message); // what Firefox says of itself, in the page's name
+  });
   try {
     await page.goto(url, { timeout: 20_000 });
     const result = await work(page);
