@@ -64,8 +64,8 @@ impl Wigwag {
         if let Some(bytes) = settings.send_buffer {
             config.send_buffer = bytes.max(settings.message_size);
         }
-        let mut pc = PeerConnection::new(config);
-        pc.add_udp_socket(Instant::default(), ADDRESSES[local]);
+        let mut pc = PeerConnection::new(config).expect("a connection");
+        pc.add_udp_socket(Instant::default(), ADDRESSES[local]).expect("an address");
         Wigwag { pc, channel: None, is_open: false }
     }
 }
