@@ -1,4 +1,30 @@
-//! SCTP over DTLS and WebRTC data channels, sans-IO.
+//! SCTP over DTLS and WebRTC data channels: RFC 9260, 8261, 8831, 8832, with stream resets (6525) and partial
+//! reliability (3758). Sans-IO: packets and time are arguments.
+//!
+//! An [`Association`] is one end. It is driven by the verbs that all machines of the engine share, in any order:
+//!
+//! ```text
+//!   a packet arrived    handle_packet(now, bytes)          deadline  poll_timeout() -> handle_timeout(now)
+//!   room for a packet   write_packet(now, room) -> len     to say?   can_transmit(), exact and O(1)
+//!   the application     open_channel, send, close_channel, poll_event, close, abort
+//! ```
+//!
+//! How it works, from the socket to the application and back:
+//!
+//! - `packet/` reads and writes chunks in place, one file per chunk that has a shape of its own;
+//! - `association/` is the state machine: `mod.rs` dispatches each chunk on one screen, `setup.rs` is the handshake (with the MACed cookie of
+//!   `handshake.rs`), `teardown.rs` the end, `transmit.rs` what is written, `channels.rs` what the application sees;
+//! - `receive/` keeps what arrived in chunks of its own, copied once, and owes SACKs; unordered messages and other streams do not wait for a hole;
+//! - `send/` cuts messages when they leave, so that packets of a batch have one length, and remembers the pieces in a ring: by reference,
+//!   never copied but into the packet;
+//! - `channel.rs`, `dcep.rs` and `reconfig.rs` make streams into data channels that open, close and are used again.
+//!
+//! No cost grows with what is in flight, and in steady state nothing is allocated: a message of one piece is handed through, one of
+//! several costs at most the allocation that `Bytes` makes to be shared.
+//!
+//! Bounds on what a peer can make us hold: twice [`Config::receive_window`] of data (with [`HELD_OVERHEAD`] for each message and
+//! early piece), 32,768 places for early pieces, 1,024 holes, [`Config::max_channels`] channels with labels of at most 64 KiB each, 256 messages or 256 KiB for channels
+//! that are not there yet, and four answers.
 #![forbid(unsafe_code)]
 
 mod association;
@@ -17,7 +43,7 @@ pub use association::Association;
 pub use config::{ChannelConfig, Config, Reliability, StreamParity};
 pub use event::{ChannelId, CloseReason, Event, OpenError, PayloadKind, SendError, State, Stats};
 
-/// What each held message or piece counts against the receive window beside its bytes.
+/// What each held message or early piece counts against the receive window beside its bytes.
 pub const HELD_OVERHEAD: usize = 64;
 
 /// What is known about a channel.
@@ -30,3 +56,8 @@ pub struct ChannelInfo {
     /// The peer opened it.
     pub remote: bool,
 }
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -17,6 +17,7 @@ mod teardown;
 mod transmit;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use rand::Rng;
@@ -76,7 +77,6 @@ const MAX_QUOTED: usize = 64;
 ///     .any(|event| matches!(event, Event::Message { data, .. } if data == "hello"));
 /// assert!(heard);
 /// ```
-#[derive(Debug)]
 pub struct Association {
     config: Config,
     random: Random,
@@ -104,6 +104,13 @@ pub struct Association {
     /// The latest time that we were told.
     now: Instant,
     stats: Stats,
+}
+
+impl fmt::Debug for Association {
+    /// Without tags and secrets, which do not belong in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Association").field("phase", &self.phase).field("stats", &self.stats()).finish_non_exhaustive()
+    }
 }
 
 /// RFC 9260 section 4.
@@ -253,11 +260,11 @@ impl Association {
 
     /// The verification tag. RFC 9260 section 8.5.
     fn is_for_us(&mut self, packet: &Packet<'_>) -> bool {
-        let Some(first) = packet.chunks.clone().next() else { return false };
+        let Some(first) = { packet.chunks }.next() else { return false };
         let peers_tag = self.peer.as_ref().map(|peer| peer.tag);
         match first.kind {
             // Section 8.5.1, rule A; an INIT travels alone.
-            INIT => packet.verification_tag == 0 && packet.chunks.clone().count() == 1,
+            INIT => packet.verification_tag == 0 && { packet.chunks }.count() == 1,
             // Rules B and C.
             ABORT | SHUTDOWN_COMPLETE if first.flags & REFLECTED_TAG != 0 => peers_tag == Some(packet.verification_tag),
             // Rule D: the cookie says which tag it must be.

@@ -156,15 +156,11 @@ impl Association {
 
     /// Another tag and TSN than the INIT ACK had told; what we sent keeps its numbers.
     fn meet_again(&mut self, init: Init) {
+        let window = self.receive_window();
         if let Some(peer) = &mut self.peer {
             peer.tag = init.tag;
             peer.streams = init.inbound_streams.into();
-            peer.receive = Receive::new(
-                init.initial_tsn,
-                self.config.receive_window.max(self.config.max_message_size.saturating_add(64 << 10)).min(1 << 30),
-                self.config.max_message_size,
-                self.config.sack_delay,
-            );
+            peer.receive = Receive::new(init.initial_tsn, window, self.config.max_message_size, self.config.sack_delay);
         }
         self.reconfig.start(self.local_tsn, init.initial_tsn, init.reconfig);
     }
@@ -184,6 +180,7 @@ impl Association {
             return;
         }
         self.phase = Phase::Established;
+        tracing::debug!("association established");
         (self.due.init, self.due.cookie_echo) = (false, false);
         self.timers.setup = None;
         self.timers.heartbeat = Some(self.now + self.config.heartbeat_interval);

@@ -125,6 +125,7 @@ impl Association {
         if self.phase == Phase::Closed {
             return;
         }
+        tracing::debug!(?reason, "association closed");
         self.deliver();
         self.phase = Phase::Closed;
         self.timers = Timers::default();

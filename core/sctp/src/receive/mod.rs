@@ -40,8 +40,8 @@ const MAX_AHEAD: u32 = 32_768;
 const MAX_RUNS: usize = 1024;
 /// Duplicates told in a SACK.
 const MAX_DUPLICATES: usize = 16;
-/// Holes told in a SACK.
-const MAX_GAPS: usize = 128;
+/// Holes told in a SACK, the first ones: what was told once and then no more would count as dropped (RFC 9260 section 6.2.1).
+const MAX_GAPS: usize = 280;
 
 /// What a message is made of, beside its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,11 +3,13 @@
 //! Where it differs: the window starts at ten packets (RFC 6928), as everywhere else today; slow start grows by all bytes that
 //! a SACK newly acknowledges (RFC 9260 allows one MTU per SACK, but one SACK here answers a batch of packets); a loss
 //! among packets that were sent before the last reduction does not reduce again (RFC 9002 section 7.3.2), which keeps fast recovery a matter of packet numbers; and
-//! a reduction is taken back when every loss behind it turns out to be late arrival.
+//! a reduction is taken back when every loss behind it turns out to be late arrival. Slow start ends when the round trip grows
+//! (HyStart++, `slow_start.rs`): otherwise it ends with every other packet of a window lost, more holes than a SACK can name.
 
 use std::time::Duration;
 
 use super::PacketNumber;
+use super::slow_start::SlowStart;
 
 /// Packets in the initial window. RFC 6928.
 const INITIAL_PACKETS: usize = 10;
@@ -26,6 +28,7 @@ pub(crate) struct Congestion {
     /// Losses of packets before this one were answered already.
     recovery_until: PacketNumber,
     undo: Option<Undo>,
+    slow_start: SlowStart,
 }
 
 /// What the window was before the last reduction.
@@ -46,6 +49,14 @@ impl Congestion {
             partial_bytes_acked: 0,
             recovery_until: 0,
             undo: None,
+            slow_start: SlowStart::default(),
+        }
+    }
+
+    /// A round trip was measured, on packet `number`; `next` is the one to be sent next.
+    pub fn on_round_trip(&mut self, number: PacketNumber, next: PacketNumber, rtt: Duration) {
+        if self.window < self.slow_start_threshold && self.slow_start.measure(number, next, rtt) {
+            self.slow_start_threshold = self.window;
         }
     }
 
@@ -61,7 +72,7 @@ impl Congestion {
             return;
         }
         if self.window < self.slow_start_threshold {
-            self.window += acked;
+            self.window += acked / self.slow_start.growth_divisor();
         } else {
             self.partial_bytes_acked += acked;
             if self.partial_bytes_acked >= self.window {
@@ -104,6 +115,7 @@ impl Congestion {
     pub fn on_timeout(&mut self, next: PacketNumber) {
         self.slow_start_threshold = (self.window / 2).max(MIN_PACKETS * self.mtu);
         self.window = self.mtu;
+        self.slow_start = SlowStart::default();
         self.partial_bytes_acked = 0;
         self.recovery_until = next;
         self.undo = None;

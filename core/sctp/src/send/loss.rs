@@ -84,6 +84,7 @@ impl Send {
         if let Some((number, sent_at, once)) = news.newest {
             if once {
                 self.rtt.measure(now - sent_at);
+                self.congestion.on_round_trip(number, self.next_number, now - sent_at);
             }
             self.newest_acked = self.newest_acked.max(number);
             self.congestion.on_ack(news.bytes, flight_before, number);

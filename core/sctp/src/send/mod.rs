@@ -22,6 +22,7 @@ mod loss;
 mod partial;
 pub(crate) mod queue;
 pub(crate) mod rtt;
+mod slow_start;
 
 use std::collections::VecDeque;
 

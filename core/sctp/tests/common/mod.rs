@@ -17,11 +17,22 @@ pub struct Link {
     pub loss: u32,
     pub duplication: u32,
     pub corruption: u32,
+    /// Bytes a second, and how many may wait for their turn; 0 for no limit.
+    pub rate: u64,
+    pub queue: u64,
 }
 
 impl Default for Link {
     fn default() -> Self {
-        Self { delay: Duration::from_millis(20), jitter: Duration::ZERO, loss: 0, duplication: 0, corruption: 0 }
+        Self {
+            delay: Duration::from_millis(20),
+            jitter: Duration::ZERO,
+            loss: 0,
+            duplication: 0,
+            corruption: 0,
+            rate: 0,
+            queue: 0,
+        }
     }
 }
 
@@ -33,6 +44,7 @@ pub struct Pair {
     /// By arrival and number: for whom, and what.
     flying: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
     pub sent: u64,
+    busy_until: [Instant; 2],
     /// Packets, by number, that do not arrive.
     pub drop: Vec<u64>,
     pub events: [Vec<Event>; 2],
@@ -72,6 +84,7 @@ impl Pair {
             random: source,
             flying: BTreeMap::new(),
             sent: 0,
+            busy_until: [Instant(0); 2],
             drop: Vec::new(),
             events: [Vec::new(), Vec::new()],
             trace: None,
@@ -134,9 +147,19 @@ impl Pair {
             trace.push((to, packet.clone()));
         }
         self.sent += 1;
-        let Link { delay, jitter, loss, duplication, corruption } = self.link;
+        let Link { mut delay, jitter, loss, duplication, corruption, rate, queue } = self.link;
         if self.drop.contains(&self.sent) || self.random.random_range(0..100) < loss {
             return;
+        }
+        if rate > 0 {
+            let busy_until = self.busy_until[to].max(self.now);
+            let waits = busy_until - self.now;
+            if waits.as_micros() as u64 * rate / 1_000_000 > queue {
+                return;
+            }
+            let takes = Duration::from_nanos(packet.len() as u64 * 1_000_000_000 / rate);
+            self.busy_until[to] = busy_until + takes;
+            delay += waits + takes;
         }
         let copies = if self.random.random_range(0..100) < duplication { 2 } else { 1 };
         for copy in 0..copies {
