@@ -20,6 +20,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
+use wigwag_tokio::wigwag::sdp;
 use wigwag_tokio::{ChannelInit, Endpoint, PeerConnection, SessionDescription};
 
 use crate::echo;
@@ -95,6 +96,10 @@ fn description(body: &Bytes, kind: &str) -> Result<Description, Rejected> {
 /// A browser's offer: its channels are echoed.
 async fn echo_offer(State(server): State<Arc<Server>>, body: Bytes) -> Result<Json<Description>, Rejected> {
     let offer = description(&body, "offer")?;
+    let offered = sdp::SessionDescription::parse(&offer.sdp).map_err(Rejected::bad)?;
+    if !offered.media.iter().any(|media| media.is_data_channel() && !media.is_rejected()) {
+        return Err(Rejected::bad("the offer has no data channels, and there is nothing else to connect yet"));
+    }
     let connection = server.endpoint.connection().map_err(Rejected::failed)?;
     connection.set_remote_description(SessionDescription::offer(offer.sdp)).map_err(Rejected::bad)?;
     let answer = connection.create_answer().map_err(Rejected::bad)?;

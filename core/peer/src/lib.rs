@@ -54,6 +54,9 @@ pub use wigwag_proto::{
     Answer, Input, Instant, Interface, Outcome, Overhead, Received, Refused, Request, RequestId, Route, StreamId,
     Transmit, TransmitBuffer, UdpPath, WallClock, random, request, transmit,
 };
+/// To look into a description before it is applied.
+pub use wigwag_sdp as sdp;
+
 pub use wigwag_sctp::{ChannelId, OpenError, Reliability, SendError};
 
 #[cfg(doctest)]

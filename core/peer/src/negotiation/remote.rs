@@ -53,8 +53,10 @@ impl RemoteTransport {
         let Some(section) = description.section(index) else {
             return Ok(None);
         };
-        // Within a bundle, another section may speak for the transport.
-        let (media, transport) = (section.media, section.transport());
+        // Within a bundle, another section may speak for the transport. (One of audio or video, which we reject: so the
+        // section's own word comes first.)
+        let media = section.media;
+        let transport = if section.ice_ufrag().is_some() { section } else { section.transport() };
         let missing = DescriptionError::Missing;
         let ufrag = transport.ice_ufrag().ok_or(missing("a=ice-ufrag"))?;
         let pwd = transport.ice_pwd().ok_or(missing("a=ice-pwd"))?;
