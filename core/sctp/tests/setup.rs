@@ -289,6 +289,32 @@ fn data_travels_with_the_cookie() {
     assert_eq!(kinds[..3], [vec![1], vec![2], vec![10, 0, 0]]);
 }
 
+/// A batch whose first packet sets the room of the others, as under GSO.
+#[test]
+fn data_travels_with_the_cookie_when_both_start() {
+    let now = Instant(5);
+    let mut ends = [association(Config::default(), 1), association(Config::default(), 2)];
+    ends[0].set_role(wigwag_sctp::StreamParity::Even);
+    let config = wigwag_sctp::ChannelConfig { label: "a longer label".into(), ..Default::default() };
+    ends[0].open_channel(config).unwrap();
+    let mut room = [0; 1200];
+    let mut first = Vec::new();
+    for end in &mut ends {
+        end.connect(now);
+        let len = end.write_packet(now, &mut room).unwrap();
+        first.push(room[..len].to_vec());
+    }
+    // The peer's INIT and its INIT ACK arrive before anything is written.
+    ends[1].handle_packet(now, &first[0]);
+    let len = ends[1].write_packet(now, &mut room).unwrap();
+    ends[0].handle_packet(now, &first[1]);
+    ends[0].handle_packet(now, &room[..len]);
+    let len = ends[0].write_packet(now, &mut room).unwrap();
+    assert_eq!(chunk_types(&room[..len]), [10, 0]);
+    let len = ends[0].write_packet(now, &mut room).unwrap();
+    assert_eq!(chunk_types(&room[..len]), [2]);
+}
+
 #[test]
 fn an_idle_association_asks_now_and_then() {
     let mut pair = Pair::connected(Link::default(), 1);

@@ -91,7 +91,10 @@ impl Association {
             return None;
         }
         let mut packet = Writer::new(room)?;
-        let tag = if let Some(reply) = self.due.replies.first() {
+        // When both sides start, the COOKIE ECHO goes before the INIT ACK: the first packet of a batch sets the room of the others, and
+        // data should fit behind the cookie.
+        let cookie_first = self.phase == Phase::CookieEchoed && self.due.cookie_echo;
+        let tag = if let Some(reply) = self.due.replies.first().filter(|_| !cookie_first) {
             packet.chunk_of(reply.kind, reply.flags, &reply.value);
             self.due.replies.remove(0).tag
         } else if self.phase == Phase::CookieWait {
