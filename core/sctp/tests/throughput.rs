@@ -111,7 +111,7 @@ fn what_is_in_flight_costs_nothing() {
             }
             while ends[0].send(channel, PayloadKind::Binary, message.clone()).is_ok() {}
             now += Duration::from_micros(100);
-            for end in 0..2 {
+            for (end, other) in [(0, 1), (1, 0)] {
                 let (mut batch, mut lens) = spare.pop().unwrap_or_else(|| (vec![0; 50 * 1200], Vec::new()));
                 lens.clear();
                 for room in batch.chunks_exact_mut(1200) {
@@ -119,7 +119,7 @@ fn what_is_in_flight_costs_nothing() {
                     lens.push(len);
                 }
                 packets += lens.len() as u64;
-                flying.push_back((1 - end, batch, lens));
+                flying.push_back((other, batch, lens));
             }
             most = most.max(flying.iter().filter(|(to, ..)| *to == 1).map(|(_, _, lens)| lens.len()).sum());
             while flying.len() > 2 * depth {
