@@ -116,6 +116,7 @@ pub struct PeerConnection {
 
     states: States,
     ending: Ending,
+    farewell: Option<Farewell>,
     failure: Option<Failure>,
     events: VecDeque<Event>,
     /// The latest time that any verb was given, and whether `handle_timeout` came after all else.
@@ -144,6 +145,14 @@ enum Ending {
     Farewell(Instant),
     /// Nothing is sent any more.
     Closed,
+}
+
+/// The last datagram, and its copies.
+#[derive(Debug, Default)]
+struct Farewell {
+    datagram: Vec<u8>,
+    copies: u8,
+    is_due: bool,
 }
 
 impl PeerConnection {
@@ -198,6 +207,7 @@ impl PeerConnection {
                 connection: ConnectionState::New,
             },
             ending: Ending::Open,
+            farewell: None,
             failure: None,
             events: VecDeque::new(),
             last: Instant::default(),

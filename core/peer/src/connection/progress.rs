@@ -6,13 +6,17 @@ use wigwag_ice::ConnectionState as AgentState;
 use wigwag_proto::{Instant, UdpPath};
 use wigwag_sctp::CloseReason;
 
-use super::{Ending, PeerConnection};
+use super::{Ending, Farewell, PeerConnection};
 use crate::event::Event;
 use crate::negotiation::IceCandidate;
 use crate::state::{ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState};
 
 /// How long the farewell may wait to be polled.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(1);
+/// The farewell is one datagram that nobody acknowledges. Without it the peer waits half a minute for consent to run
+/// out, so copies follow; a peer that has it takes them for replays.
+const FAREWELL_COPIES: u8 = 2;
+const FAREWELL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl PeerConnection {
     /// Draws the consequences of whatever happened: called at the end of every verb that changes something.
@@ -175,20 +179,51 @@ impl PeerConnection {
     }
 
     fn move_to_the_end(&mut self, now: Instant) {
-        let can_speak = self.dtls.is_connected() && self.path().is_some();
-        if let Ending::Flushing(deadline) = self.ending {
-            let is_flushed = self.sctp.state() == wigwag_sctp::State::Closed && !self.sctp.can_transmit();
-            if !can_speak || is_flushed || deadline <= now {
-                self.sctp.abort();
-                self.dtls.close(now);
-                self.ending = Ending::Farewell(now + FAREWELL);
-            }
-        }
-        if let Ending::Farewell(deadline) = self.ending
-            && (!self.dtls.can_transmit() || self.path().is_none() || deadline <= now)
+        if let Ending::Flushing(deadline) = self.ending
+            && (self.is_flushed() || deadline <= now)
         {
-            self.end(now);
+            self.sctp.abort();
+            self.dtls.close(now);
+            self.farewell = Some(Farewell::default());
+            self.ending = Ending::Farewell(now + FAREWELL_PATIENCE);
         }
+        let Ending::Farewell(deadline) = self.ending else { return };
+        let is_speechless = self.path().is_none() || self.farewell.is_none();
+        if !is_speechless && deadline > now {
+            return;
+        }
+        match &mut self.farewell {
+            Some(farewell) if !is_speechless && !farewell.datagram.is_empty() && farewell.copies < FAREWELL_COPIES => {
+                farewell.copies += 1;
+                farewell.is_due = true;
+                self.ending = Ending::Farewell(now + FAREWELL_INTERVAL);
+            }
+            _ => self.end(now),
+        }
+    }
+
+    /// What was just written may have been the last: then the next step is due now, as a timeout, so that its events are
+    /// taken by loops that take events after timers and before they wait.
+    pub(super) fn hasten_the_end(&mut self, now: Instant) {
+        match self.ending {
+            Ending::Flushing(_) if self.is_flushed() => self.ending = Ending::Flushing(now),
+            Ending::Farewell(_) if self.path().is_none() => self.ending = Ending::Farewell(now),
+            _ => {}
+        }
+    }
+
+    /// What DTLS writes while we leave is the farewell: kept, for the copies.
+    pub(super) fn keep_farewell(&mut self, now: Instant, datagram: &[u8]) {
+        if let Some(farewell) = &mut self.farewell {
+            farewell.datagram = datagram.to_vec();
+            self.ending = Ending::Farewell(now + FAREWELL_INTERVAL);
+        }
+    }
+
+    /// Nothing that was accepted is left, or nobody is there to take it.
+    fn is_flushed(&self) -> bool {
+        let can_speak = self.dtls.is_connected() && self.path().is_some();
+        !can_speak || self.sctp.state() == wigwag_sctp::State::Closed && !self.sctp.can_transmit()
     }
 
     /// Nothing is sent from here on.
@@ -197,6 +232,7 @@ impl PeerConnection {
             return;
         }
         self.ending = Ending::Closed;
+        self.farewell = None;
         let before = self.negotiation.state();
         self.negotiation.close();
         self.signaling_changed(before);
