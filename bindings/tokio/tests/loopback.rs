@@ -115,11 +115,14 @@ async fn a_connection_that_is_dropped_says_goodbye() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_connections_share_one_port() {
     const MANY: usize = 50;
-    let (here, there) = (endpoint(), endpoint());
+    let there = endpoint();
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..MANY {
+        // Each client has a port of its own: without one, two connections would have the same two addresses.
+        let here = endpoint();
         let (alice, bob) = (here.connection().unwrap(), there.connection().unwrap());
         tasks.spawn(async move {
+            let _here = here;
             let (ours, theirs) = join(&alice, &bob).await;
             ours.send(Message::text(n.to_string())).await.unwrap();
             let heard = receive(&theirs).await.unwrap();
