@@ -34,7 +34,7 @@ pub struct Displaced {
 /// Routes the datagrams of one socket (or of several) to connections.
 ///
 /// ```
-/// # #[cfg(feature = "aws-lc-rs")] {
+/// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
 /// use wigwag::{Config, ConnectionId, Endpoint, PeerConnection};
 ///
 /// let mut endpoint = Endpoint::default();

@@ -47,6 +47,10 @@ pub use state::{
 
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 pub use wigwag_crypto::default_provider;
+#[cfg(feature = "aws-lc-rs")]
+pub use wigwag_crypto::aws_lc_rs;
+#[cfg(feature = "rust-crypto")]
+pub use wigwag_crypto::rust_crypto;
 pub use wigwag_crypto::{CryptoProvider, Provider};
 pub use wigwag_dtls::{Certificate, CertificateError, Fingerprint};
 pub use wigwag_ice::{Candidate, Config as IceConfig, EndpointEvent, Key, SocketError};

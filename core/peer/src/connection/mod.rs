@@ -36,7 +36,7 @@ pub use verbs::Stats;
 /// Two connections in one program, joined by hand:
 ///
 /// ```
-/// # #[cfg(feature = "aws-lc-rs")] {
+/// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
 /// use wigwag::*;
 ///
 /// let now = Instant::from_micros(0);
