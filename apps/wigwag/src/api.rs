@@ -85,8 +85,8 @@ pub fn router(endpoint: Endpoint) -> axum::Router {
 
 /// The body of a request, which must be a description of this `kind`.
 fn description(body: &Bytes, kind: &str) -> Result<Description, Rejected> {
-    let description: Description =
-        serde_json::from_slice(body).map_err(|error| Rejected::bad(format!("the body is not a description: {error}")))?;
+    let description: Description = serde_json::from_slice(body)
+        .map_err(|error| Rejected::bad(format!("the body is not a description: {error}")))?;
     if description.kind != kind {
         return Err(Rejected::bad(format!("the description's type is \"{}\", not \"{kind}\"", description.kind)));
     }

@@ -58,14 +58,14 @@ impl Default for Options {
 
 /// Serves until it is interrupted.
 pub fn run(options: Options) -> Result<(), DemoError> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&options.log).map_err(|error| DemoError::Log(error.to_string()))?;
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(&options.log).map_err(|error| DemoError::Log(error.to_string()))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     tokio::runtime::Runtime::new()?.block_on(serve(options))
 }
 
 async fn serve(options: Options) -> Result<(), DemoError> {
-    let listener =
-        TcpListener::bind(options.listen).await.map_err(|error| DemoError::Listen(options.listen, error))?;
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| DemoError::Listen(options.listen, error))?;
     let address = listener.local_addr()?;
     let addresses = match options.ice_address.is_empty() {
         true => local_addresses(address.ip().is_loopback())?,

@@ -225,11 +225,9 @@ impl PeerConnection {
     /// The next event that is not about a data channel: states, candidates. Up to 256 are kept for who does not ask.
     /// `None` when the connection is over and all were told.
     pub async fn next_event(&self) -> Option<Event> {
-        let next = self.handle.wait(|state, id| {
-            match state.inboxes.get_mut(&id)?.events.pop_front() {
-                Some(event) => Some(Some(event)),
-                None => is_over(state, id).then_some(None),
-            }
+        let next = self.handle.wait(|state, id| match state.inboxes.get_mut(&id)?.events.pop_front() {
+            Some(event) => Some(Some(event)),
+            None => is_over(state, id).then_some(None),
         });
         next.await
     }

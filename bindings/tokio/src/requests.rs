@@ -43,7 +43,8 @@ pub(crate) fn answer(
         Request::ResolveName(request) => {
             let driver = Arc::downgrade(driver);
             tokio::spawn(async move {
-                let found: std::io::Result<Vec<_>> = tokio::net::lookup_host((request.host.clone(), 0)).await.map(Iterator::collect);
+                let found: std::io::Result<Vec<_>> =
+                    tokio::net::lookup_host((request.host.clone(), 0)).await.map(Iterator::collect);
                 let answer = match found {
                     Ok(addresses) => request.resolved(addresses.iter().map(SocketAddr::ip).collect()),
                     Err(error) => request.failed(Refused::Failed(error.to_string())),

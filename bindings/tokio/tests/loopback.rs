@@ -38,7 +38,8 @@ async fn messages_both_ways() {
     let (alice, bob) = (here.connection().unwrap(), there.connection().unwrap());
     let (ours, theirs) = join(&alice, &bob).await;
     assert_eq!(theirs.label(), "data");
-    for message in [Message::text("hello"), Message::text(""), Message::binary(vec![7; 256 << 10]), Message::binary("")] {
+    for message in [Message::text("hello"), Message::text(""), Message::binary(vec![7; 256 << 10]), Message::binary("")]
+    {
         ours.send(message.clone()).await.unwrap();
         let heard = receive(&theirs).await.unwrap();
         assert!(heard == message);

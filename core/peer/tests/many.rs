@@ -78,8 +78,7 @@ impl World {
                 let Route::Udp(path) = transmit.route else { continue };
                 let Some((client, _)) = clients.get_mut(&path.remote) else { continue };
                 let segment_size = transmit.segment_size;
-                let received =
-                    Received { path: path.reversed(), bytes: out.bytes(&transmit), segment_size, ecn: 0 };
+                let received = Received { path: path.reversed(), bytes: out.bytes(&transmit), segment_size, ecn: 0 };
                 client.handle_input(now, Input::Datagrams(received));
             }
             // Sending can teach the endpoint something, too.
@@ -118,10 +117,7 @@ impl World {
     }
 
     fn connected(&self) -> usize {
-        self.set
-            .ids()
-            .filter(|&id| self.set.get(id).unwrap().connection_state() == ConnectionState::Connected)
-            .count()
+        self.set.ids().filter(|&id| self.set.get(id).unwrap().connection_state() == ConnectionState::Connected).count()
     }
 }
 

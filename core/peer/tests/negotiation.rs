@@ -85,7 +85,8 @@ fn what_an_offer_has_beside_data_is_rejected_in_its_place() {
     let mut bob = connection(2);
     let offer = with_channel(1).create_offer().unwrap().sdp;
     let (session, data) = offer.split_at(offer.find("m=").unwrap());
-    let media = |kind: &str, mid: &str| format!("m={kind} 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n");
+    let media =
+        |kind: &str, mid: &str| format!("m={kind} 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n");
     let session = session.replace("BUNDLE 0", "BUNDLE a v 0");
     let offer = format!("{session}{}{}{data}", media("audio", "a"), media("video", "v"));
     bob.set_remote_description(NOW, SessionDescription::offer(offer)).unwrap();
@@ -160,7 +161,10 @@ fn glare_ends_well() {
     let answer = polite.set_local_description_implicitly(NOW).unwrap();
     assert_eq!(answer.kind, SdpType::Answer);
     impolite.set_remote_description(NOW, answer).unwrap();
-    assert_eq!((polite.signaling_state(), impolite.signaling_state()), (SignalingState::Stable, SignalingState::Stable));
+    assert_eq!(
+        (polite.signaling_state(), impolite.signaling_state()),
+        (SignalingState::Stable, SignalingState::Stable)
+    );
 }
 
 #[test]

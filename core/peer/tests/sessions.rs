@@ -261,8 +261,7 @@ fn a_wrong_fingerprint_ends_it_before_anything_is_delivered() {
     for wrong_is_offerer in [true, false] {
         let ([mut offerer, mut answerer], channel) = apps([config(1, 1), config(1, 2)]);
         let start = Simulation::<App>::START;
-        let other: Fingerprint =
-            PeerConnection::new(config(99, 9)).unwrap().local_fingerprint().clone();
+        let other: Fingerprint = PeerConnection::new(config(99, 9)).unwrap().local_fingerprint().clone();
         let forge = |description: SessionDescription, right: &Fingerprint, wanted: bool| match wanted {
             true => SessionDescription {
                 sdp: description.sdp.replace(&right.to_string(), &other.to_string()),

@@ -22,7 +22,9 @@ use wigwag_sctp::Association;
 use crate::config::{Config, Gathering};
 use crate::event::Event;
 use crate::negotiation::{DtlsRole, Negotiation};
-use crate::state::{ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState};
+use crate::state::{
+    ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState,
+};
 
 pub use channels::{ChannelInit, DataChannel};
 pub use verbs::Stats;

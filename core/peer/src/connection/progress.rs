@@ -9,7 +9,9 @@ use wigwag_sctp::CloseReason;
 use super::{Ending, Farewell, PeerConnection};
 use crate::event::Event;
 use crate::negotiation::IceCandidate;
-use crate::state::{ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState};
+use crate::state::{
+    ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState,
+};
 
 /// How long the farewell may wait to be polled.
 const FAREWELL_PATIENCE: Duration = Duration::from_secs(1);

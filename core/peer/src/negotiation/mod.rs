@@ -404,8 +404,7 @@ impl Negotiation {
         let is_answer = given.kind != SdpType::Offer;
         // Taken only if it fits: an error leaves everything as it was.
         let fits = |created: &Created| {
-            (created.applied.kind != SdpType::Offer) == is_answer
-                && (given.sdp.is_empty() || created.text == given.sdp)
+            (created.applied.kind != SdpType::Offer) == is_answer && (given.sdp.is_empty() || created.text == given.sdp)
         };
         let Some(Created { mut applied, .. }) = self.created.take_if(|created| fits(created)) else {
             return Err(DescriptionError::Modified);
@@ -457,10 +456,13 @@ impl Negotiation {
         let sections = remote::sections(description);
         if sections.len() < before.len() || kind != SdpType::Offer && sections.len() > before.len() {
             let (got, expected) = (sections.len(), before.len());
-            return Err(DescriptionError::Invalid(format!("it has {got} media sections where {expected} are expected")));
+            return Err(DescriptionError::Invalid(format!(
+                "it has {got} media sections where {expected} are expected"
+            )));
         }
         for (before, now) in before.iter().zip(&sections) {
-            if before.media != now.media || before.is_data && now.is_data && before.mid != now.mid && now.mid.is_some() {
+            if before.media != now.media || before.is_data && now.is_data && before.mid != now.mid && now.mid.is_some()
+            {
                 let (was, is) = (&before.media, &now.media);
                 return Err(DescriptionError::Invalid(format!("a media section changed its kind or mid: {was}, {is}")));
             }

@@ -64,8 +64,7 @@ impl RemoteTransport {
         if !(4..=256).contains(&ufrag.len()) || !(22..=256).contains(&pwd.len()) {
             return Err(DescriptionError::Invalid("a=ice-ufrag or a=ice-pwd is too short or too long".to_owned()));
         }
-        let fingerprints: Vec<Fingerprint> =
-            transport.fingerprints().filter_map(|text| text.parse().ok()).collect();
+        let fingerprints: Vec<Fingerprint> = transport.fingerprints().filter_map(|text| text.parse().ok()).collect();
         if fingerprints.is_empty() {
             return Err(missing("a=fingerprint with a hash that is known and strong"));
         }
