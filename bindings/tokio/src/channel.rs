@@ -101,11 +101,20 @@ impl DataChannel {
     /// When the channel is closed, or the message is longer than the peer accepts.
     pub async fn send(&self, message: Message) -> Result<(), SendError> {
         let sent = self.0.connection.wait(|state, id| {
+            let inbox = state.inboxes.entry(id).or_default();
+            let lacks_room = |len| state.set.get(id).is_some_and(|connection| !connection.has_send_room(len));
+            if inbox.wants_room.is_some_and(lacks_room) {
+                inbox.wants_room = inbox.wants_room.min(Some(message.data.len()));
+                return None; // looking must not make the connection ready, or the driver would never rest
+            }
             let Some(connection) = state.set.get_mut(id) else {
                 return Some(Err(SendError::Closed));
             };
             match connection.send(self.0.id, message.clone()) {
-                Err(wigwag::SendError::Full) => None,
+                Err(wigwag::SendError::Full) => {
+                    inbox.wants_room = Some(message.data.len());
+                    None
+                }
                 result => Some(result.map_err(SendError::from)),
             }
         });

@@ -185,6 +185,7 @@ impl State {
                 let Some(event) = ready.poll_event() else { break };
                 inbox.put(event);
             }
+            inbox.look_at(&ready);
             while unsent.is_none() {
                 let max_segments = sockets.values().next().map_or(1, |socket| socket.max_segments());
                 let mut out = TransmitBuffer::new(send_memory, max_segments);

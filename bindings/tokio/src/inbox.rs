@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use wigwag::{ChannelId, Event, Message};
+use wigwag::{ChannelId, ConnectionState, Event, Message, PeerConnection};
 
 /// Bytes of messages that are taken out of the engine ahead of their receivers. What lies beyond stays in the engine,
 /// where it closes the peer's window.
@@ -25,6 +25,11 @@ pub(crate) struct Inbox {
     messages: usize,
     /// Something changed: events, states, incoming channels, room to send.
     pub changed: Arc<Notify>,
+    /// Somebody waits for room to send so many bytes. Told apart from the engine's event, which lies behind messages that may not be
+    /// taken before just this somebody has sent: an echo, for example.
+    pub wants_room: Option<usize>,
+    /// The connection's state as its handles were told.
+    state: Option<ConnectionState>,
     /// No handle is left: whoever could have taken anything is gone.
     pub is_orphan: bool,
 }
@@ -46,6 +51,18 @@ impl Inbox {
         self.bytes < MAX_MESSAGE_BYTES && self.messages < MAX_MESSAGES
     }
 
+    /// Tells who waits of what the engine's events, which may have to wait in the engine, would tell too late.
+    pub fn look_at(&mut self, connection: &PeerConnection) {
+        if self.wants_room.is_some_and(|len| connection.has_send_room(len)) {
+            self.wants_room = None;
+            self.changed.notify_waiters();
+        }
+        if self.state.replace(connection.connection_state()) != Some(connection.connection_state()) {
+            self.wants_room = None; // nobody will have it, if this is the end
+            self.changed.notify_waiters();
+        }
+    }
+
     /// Sorts an event of the engine to whom it concerns.
     pub fn put(&mut self, event: Event) {
         match event {
@@ -64,7 +81,7 @@ impl Inbox {
                     self.channels.remove(&id);
                 }
             }
-            Event::Writable => self.changed.notify_waiters(),
+            Event::Writable => {} // `look_at` told already
             other => {
                 if let Event::BufferedAmountLow(id) = other {
                     self.change(id, |_| {});

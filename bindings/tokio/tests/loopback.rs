@@ -136,3 +136,31 @@ async fn many_connections_share_one_port() {
     heard.sort_unstable();
     assert_eq!(heard, (0..MANY).collect::<Vec<_>>());
 }
+
+/// A flood through an echo: it can't send before the flood is taken back, and what would tell it of room lies behind
+/// messages that it has not taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_echo_under_a_flood_goes_on() {
+    let (here, there) = (endpoint(), endpoint());
+    let (alice, bob) = (here.connection().unwrap(), there.connection().unwrap());
+    let (ours, theirs) = join(&alice, &bob).await;
+    const COUNT: usize = 1000;
+    let echo = tokio::spawn(async move {
+        while let Some(message) = theirs.receive().await {
+            theirs.send(message).await.unwrap();
+        }
+    });
+    let sender = ours.clone();
+    let flood = tokio::spawn(async move {
+        for n in 0..COUNT {
+            sender.send(Message::binary(vec![n as u8; 64 << 10])).await.unwrap();
+        }
+    });
+    for n in 0..COUNT {
+        let message = receive(&ours).await.unwrap();
+        assert!(message.data.len() == 64 << 10 && message.data[0] == n as u8);
+    }
+    flood.await.unwrap();
+    alice.close().await;
+    timeout(SOON, echo).await.expect("the echo ends").unwrap();
+}

@@ -4,7 +4,7 @@
 //! chose, so that a program decides in one place what its secrets meet:
 //!
 //! - [`aws_lc_rs()`] (feature `aws-lc-rs`, the default): fast, of FIPS lineage, needs a C compiler;
-//! - [`rust_crypto()`] (feature `rust-crypto`): the RustCrypto crates, no C.
+//! - `rust_crypto()` (feature `rust-crypto`): the RustCrypto crates, no C.
 //!
 //! What protocols use for every packet is a *key*, an object made once: [`AeadKey`] seals and opens where the bytes
 //! lie, [`StreamKey`] and [`BlockKey`] are AES as SRTP and the DTLS 1.3 record numbers want it, [`MacKey`] is an HMAC

@@ -46,7 +46,7 @@ fn messages_arrive_and_come_back_however_bad_the_network() {
                 reordering: Some(Reordering { probability: loss, extra_delay: Duration::from_millis(40) }),
                 ..Link::default()
             };
-            pair.simulation.network.set_default_link(link.clone());
+            pair.simulation.network.set_default_link(link);
             exchange(&mut pair, 1, 10, MINUTE);
             // Only now: a handshake that was changed on its way ends as one that was tampered with. RFC 9147 section 4.5.2.
             link.corruption = loss / 4.0;

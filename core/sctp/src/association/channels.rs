@@ -69,6 +69,12 @@ impl Association {
         self.channels.get(self.channels.slot_of(channel)?).map(|channel| &channel.info)
     }
 
+    /// Whether at least half of the send buffer is free (the condition of [`Event::Writable`]) and `len` bytes fit: for
+    /// who does not take events now.
+    pub fn has_send_room(&self, len: usize) -> bool {
+        self.send.queues.has_room(len)
+    }
+
     /// Accepts a message. It is kept by reference until the peer has it.
     pub fn send(&mut self, channel: ChannelId, kind: PayloadKind, data: Bytes) -> Result<(), SendError> {
         let slot = self.channels.slot_of(channel).ok_or(SendError::Closed)?;

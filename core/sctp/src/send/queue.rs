@@ -133,14 +133,28 @@ impl Queues {
     }
 
     pub fn is_full_for(&mut self, len: usize) -> bool {
-        let full = self.total > 0 && self.total + len + QUEUED_OVERHEAD > self.limit;
+        let full = !self.fits(len);
         self.refused |= full;
         full
     }
 
+    /// An empty buffer takes a message of any length.
+    fn fits(&self, len: usize) -> bool {
+        self.total == 0 || self.total.saturating_add(len).saturating_add(QUEUED_OVERHEAD) <= self.limit
+    }
+
+    fn is_half_free(&self) -> bool {
+        self.total <= self.limit / 2
+    }
+
+    /// At least half of the buffer is free, and `len` bytes fit.
+    pub fn has_room(&self, len: usize) -> bool {
+        self.is_half_free() && self.fits(len)
+    }
+
     /// There is room again for who was refused. Told once.
     pub fn poll_writable(&mut self) -> bool {
-        self.refused && self.total <= self.limit / 2 && std::mem::take(&mut self.refused)
+        self.refused && self.is_half_free() && std::mem::take(&mut self.refused)
     }
 
     pub fn push(&mut self, slot: usize, message: Message) {
