@@ -21,6 +21,8 @@
 //! Private keys are drawn from the [`rand::Rng`] that is handed in, never from the system. One exception cannot be
 //! helped: `aws-lc-rs` takes the nonce of an ECDSA signature from the system; RustCrypto computes it as RFC 6979 says.
 #![forbid(unsafe_code)]
+// Bytes from the network decide many an index: none may panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 mod hkdf;
 mod types;

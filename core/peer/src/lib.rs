@@ -24,6 +24,8 @@
 //!
 //! Everything that is random comes from [`Config::seed`]: with the same seed and the same input, the same bytes leave.
 #![forbid(unsafe_code)]
+// Bytes from the network decide many an index: none may panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 mod config;
 mod connection;

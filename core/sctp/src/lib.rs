@@ -26,6 +26,8 @@
 //! early piece), 32,768 places for early pieces, 1,024 holes, [`Config::max_channels`] channels with labels of at most 64 KiB each, 256 messages or 256 KiB for channels
 //! that are not there yet, and four answers.
 #![forbid(unsafe_code)]
+// Bytes from the network decide many an index: none may panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 mod association;
 mod channel;
