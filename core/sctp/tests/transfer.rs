@@ -241,6 +241,20 @@ fn what_is_not_worth_repeating_is_given_up() {
 }
 
 #[test]
+fn a_lifetime_begins_when_the_message_is_handed_in() {
+    let mut pair = connected_pair(link(), 4);
+    let config = ChannelConfig { reliability: Reliability::MaxLifetime(ms(100)), ..ChannelConfig::default() };
+    let channel = pair.end_mut(0).open_channel(config).unwrap();
+    for n in 1..=5 {
+        // Nobody told the association the time for long.
+        pair.run_for(Duration::from_secs(10)).unwrap();
+        pair.end_mut(0).send(channel, PayloadKind::Binary, message(n, 5000)).unwrap();
+        pair.until(ms(100), |pair| pair.end(1).messages().len() == n);
+    }
+    assert_eq!(pair.end(0).stats().messages_abandoned, 0);
+}
+
+#[test]
 fn a_slow_consumer_slows_the_sender() {
     let mut pair = connected_pair(link(), 8);
     let channel = pair.end_mut(0).open("slow");

@@ -4,9 +4,12 @@
 //! consecutive TSNs.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use wigwag_proto::Instant;
+
+use super::FEW;
 
 /// What a queued message costs beside its bytes.
 const QUEUED_OVERHEAD: usize = 64;
@@ -32,6 +35,8 @@ pub(crate) struct Message {
     pub ppid: u32,
     pub unordered: bool,
     pub limit: Limit,
+    /// How long it is worth sending, until the time of its coming is known: then `limit` says when that ends.
+    pub lifetime: Option<Duration>,
     /// Its bytes count as buffered: DCEP's own do not.
     pub counted: bool,
 }
@@ -53,6 +58,10 @@ struct Queue {
     begun: bool,
     next_ssn: u16,
     in_round: bool,
+    /// Messages with a lifetime that has not begun.
+    unstamped: usize,
+    /// No further message is begun.
+    held: bool,
     buffered: usize,
     low_threshold: usize,
     closing: bool,
@@ -67,6 +76,12 @@ pub(crate) struct Queues {
     total: usize,
     limit: usize,
     refused: bool,
+    /// Slots with messages whose lifetime has not begun.
+    unstamped: Vec<usize>,
+    /// Slots that are held.
+    held: Vec<usize>,
+    /// Some queue has more than a few places.
+    grown: bool,
     pub notes: VecDeque<Note>,
     pub expired: u64,
 }
@@ -93,6 +108,9 @@ impl Queues {
             total: 0,
             limit,
             refused: false,
+            unstamped: Vec::new(),
+            held: Vec::new(),
+            grown: false,
             notes: VecDeque::new(),
             expired: 0,
         }
@@ -128,6 +146,8 @@ impl Queues {
     pub fn close_all(&mut self) {
         self.round.clear();
         self.queues.clear();
+        self.held.clear();
+        self.unstamped.clear();
         self.notes.clear();
         self.total = 0;
     }
@@ -161,8 +181,62 @@ impl Queues {
         let Some(queue) = self.queues.get_mut(slot) else { return };
         self.total += cost(&message);
         queue.buffered += counted(&message);
+        if message.lifetime.is_some() {
+            queue.unstamped += 1;
+            if queue.unstamped == 1 {
+                self.unstamped.push(slot);
+            }
+        }
         queue.messages.push_back(message);
+        self.grown |= queue.messages.capacity() > FEW;
         enter_round(queue, slot, &mut self.round);
+    }
+
+    /// The lifetime of what was pushed since the last call begins `now`.
+    pub fn stamp(&mut self, now: Instant) {
+        while let Some(slot) = self.unstamped.pop() {
+            let Some(queue) = self.queues.get_mut(slot) else { continue };
+            let count = std::mem::take(&mut queue.unstamped);
+            let fresh = queue.messages.iter_mut().rev().filter(|message| message.lifetime.is_some());
+            for message in fresh.take(count) {
+                message.limit.expires = message.lifetime.take().map_or(Instant::NEVER, |lifetime| now + lifetime);
+            }
+        }
+    }
+
+    /// Lets `slot` begin no further message; one that has begun is finished.
+    pub fn hold(&mut self, slot: usize) {
+        let Some(queue) = self.queues.get_mut(slot).filter(|queue| !queue.held) else { return };
+        queue.held = true;
+        self.held.push(slot);
+        if queue.in_round && !queue.begun {
+            queue.in_round = false;
+            self.round.retain(|&other| other != slot);
+        }
+    }
+
+    /// Those that were held go on.
+    pub fn release_held(&mut self) {
+        while let Some(slot) = self.held.pop() {
+            if let Some(queue) = self.queues.get_mut(slot) {
+                queue.held = false;
+                enter_round(queue, slot, &mut self.round);
+            }
+        }
+    }
+
+    pub fn has_grown(&self) -> bool {
+        self.grown || self.round.capacity() > FEW || self.notes.capacity() > FEW
+    }
+
+    /// Gives back places that are not used.
+    pub fn release_memory(&mut self) {
+        for queue in &mut self.queues {
+            queue.messages.shrink_to_fit();
+        }
+        self.round.shrink_to_fit();
+        self.notes.shrink_to_fit();
+        self.grown = false;
     }
 
     pub fn buffered(&self, slot: usize) -> usize {
@@ -267,17 +341,17 @@ impl Queues {
         if self.round.front() == Some(&slot) {
             self.round.pop_front();
         }
-        queue.in_round = !queue.messages.is_empty();
+        queue.in_round = !queue.messages.is_empty() && !queue.held;
         if queue.in_round {
             self.round.push_back(slot);
-        } else if queue.closing {
+        } else if queue.closing && queue.messages.is_empty() {
             self.notes.push_back(Note::Drained(slot));
         }
     }
 }
 
 fn enter_round(queue: &mut Queue, slot: usize, round: &mut VecDeque<usize>) {
-    if queue.stream.is_some() && !queue.in_round && !queue.messages.is_empty() {
+    if queue.stream.is_some() && !queue.in_round && !queue.held && !queue.messages.is_empty() {
         queue.in_round = true;
         round.push_back(slot);
     }
@@ -305,7 +379,14 @@ mod tests {
     use super::*;
 
     fn message(len: usize) -> Message {
-        Message { data: Bytes::from(vec![0; len]), ppid: 53, unordered: false, limit: Limit::RELIABLE, counted: true }
+        Message {
+            data: Bytes::from(vec![0; len]),
+            ppid: 53,
+            unordered: false,
+            limit: Limit::RELIABLE,
+            lifetime: None,
+            counted: true,
+        }
     }
 
     #[test]
