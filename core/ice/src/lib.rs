@@ -38,6 +38,7 @@ mod consent;
 pub mod credentials;
 pub mod event;
 mod gather;
+mod validated;
 mod write;
 
 pub use agent::{Agent, PairStats, SocketError, Stats};

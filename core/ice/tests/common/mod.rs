@@ -34,13 +34,15 @@ pub struct Side {
     pub agent: Agent,
     pub events: Vec<Event>,
     pub keys: Vec<Key>,
+    /// Those of them that are claimed and not proved.
+    pub claims: Vec<Key>,
     pub sent: u64,
     pub last_sent: Instant,
 }
 
 impl Side {
     fn new(agent: Agent) -> Self {
-        Self { agent, events: Vec::new(), keys: Vec::new(), sent: 0, last_sent: Instant(0) }
+        Self { agent, events: Vec::new(), keys: Vec::new(), claims: Vec::new(), sent: 0, last_sent: Instant(0) }
     }
 
     pub fn states(&self) -> Vec<ConnectionState> {
@@ -52,11 +54,23 @@ impl Side {
         self.events.extend(std::iter::from_fn(|| self.agent.poll_event()));
         while let Some(event) = self.agent.poll_endpoint_event() {
             match event {
-                EndpointEvent::Learned(key) => {
-                    assert!(!self.keys.contains(&key), "{key:?} learned twice");
+                EndpointEvent::Claimed(key) => {
+                    assert!(!self.keys.contains(&key), "{key:?} claimed though it is known");
                     self.keys.push(key);
+                    self.claims.push(key);
+                }
+                EndpointEvent::Learned(key) => {
+                    let claim = self.claims.iter().position(|&claim| claim == key);
+                    match claim {
+                        Some(claim) => drop(self.claims.swap_remove(claim)),
+                        None => {
+                            assert!(!self.keys.contains(&key), "{key:?} learned twice");
+                            self.keys.push(key);
+                        }
+                    }
                 }
                 EndpointEvent::Forgotten(key) => {
+                    self.claims.retain(|&claim| claim != key);
                     let known = self.keys.iter().position(|&known| known == key);
                     self.keys.swap_remove(known.unwrap_or_else(|| panic!("{key:?} was never learned")));
                 }
