@@ -190,18 +190,67 @@ fn strangers_find_nobody_and_leave_nothing() {
 }
 
 #[test]
-fn the_newest_claim_has_the_path() {
+fn who_proves_a_path_has_it() {
     let mut endpoint = Endpoint::default();
     let path = UdpPath { local: server_address(), remote: "10.0.0.7:7".parse().unwrap() };
     let key = Key::Path(path);
     let (first, second) = (ConnectionId(1), ConnectionId(2));
-    assert_eq!(endpoint.handle_event(first, EndpointEvent::Learned(key)), None);
+    assert_eq!(endpoint.handle_event(first, EndpointEvent::Claimed(key)), None);
+    assert_eq!(endpoint.route(path, &[22]), Some(first));
+    // A check with a forged address is no proof.
+    assert_eq!(endpoint.handle_event(second, EndpointEvent::Claimed(key)), None);
     assert_eq!(endpoint.route(path, &[22]), Some(first));
     let displaced = endpoint.handle_event(second, EndpointEvent::Learned(key)).unwrap();
     assert_eq!((displaced.connection, displaced.path), (first, path));
-    // What the first forgets is not its own any more.
+    assert_eq!(endpoint.route(path, &[22]), Some(second));
+    // What the first forgets is not its own any more; but it may prove the contrary.
     assert_eq!(endpoint.handle_event(first, EndpointEvent::Forgotten(key)), None);
     assert_eq!(endpoint.route(path, &[22]), Some(second));
+    assert!(endpoint.handle_event(first, EndpointEvent::Learned(key)).is_some());
+    assert_eq!(endpoint.route(path, &[22]), Some(first));
     endpoint.remove(second);
+    endpoint.remove(first);
     assert_eq!(endpoint.route(path, &[22]), None);
+}
+
+/// An attacker with a connection of its own sends checks from a victim's address: the victim's data goes on.
+#[test]
+fn a_forged_address_takes_nothing() {
+    let mut world = World::new(2);
+    let connected_by = Instant(START.0 + 1_000_000);
+    world.run(START, connected_by);
+    assert_eq!(world.connected(), 2);
+    let [victim, attacker] = [0, 1].map(|n| SocketAddr::from(([10, 0, 0, 1], 1000 + n)));
+
+    let mut now = connected_by;
+    let mut forged = 0;
+    for round in 0..2_000_u64 {
+        now.0 += 5_000;
+        world.poll_server(now);
+        // The attacker's own checks, as if they came from the victim.
+        let World { endpoint, set, clients, memory, .. } = &mut world;
+        let (client, _) = clients.get_mut(&attacker).unwrap();
+        client.handle_timeout(now);
+        let mut out = TransmitBuffer::new(memory, 1);
+        while let Some(transmit) = client.poll_transmit(now, &mut out) {
+            let path = UdpPath { local: server_address(), remote: victim };
+            let bytes = out.bytes(&transmit);
+            if bytes[0] < 4
+                && let Some(id) = endpoint.route(path, bytes)
+            {
+                forged += 1;
+                set.get_mut(id).unwrap().handle_input(now, Input::Datagrams(Received::one(path, bytes)));
+            }
+        }
+        if round % 100 == 0 {
+            let (client, channel) = world.clients.get_mut(&victim).unwrap();
+            client.send(*channel, Message::text("still here")).unwrap();
+        }
+        let attacker = world.clients.remove_entry(&attacker).unwrap();
+        world.poll_clients(now);
+        world.clients.insert(attacker.0, attacker.1);
+    }
+    world.poll_server(now);
+    assert!(forged > 1, "{forged} forged checks");
+    assert_eq!(world.heard, 20, "all that the victim said arrived");
 }

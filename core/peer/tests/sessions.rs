@@ -352,3 +352,35 @@ fn renegotiation_by_turns() {
         exchange(&mut pair, 5, 100, MINUTE);
     }
 }
+
+/// Accepted before anything was connected, and closed at once.
+#[test]
+fn what_was_accepted_early_is_delivered_before_the_end() {
+    let mut pair = Pair::new(31);
+    let channel = pair.channel;
+    for n in 0..10 {
+        pair.offerer().pc.send(channel, numbered(n, 2000)).unwrap();
+    }
+    let now = pair.simulation.now();
+    pair.answerer().echoes = false;
+    pair.offerer().pc.close(now);
+    assert!(!pair.offerer().pc.is_closed());
+    pair.simulation.run_until(|simulation| both(simulation, |app| app.pc.is_closed()), MINUTE).unwrap();
+    let app = pair.answerer();
+    assert!(in_order(app.inbox.values().next().unwrap(), 10));
+}
+
+/// The states of a whole life, in order, and none after the last.
+#[test]
+fn every_state_is_told_and_the_last_is_closed() {
+    let mut pair = Pair::new(37);
+    exchange(&mut pair, 1, 10, MINUTE);
+    let now = pair.simulation.now();
+    pair.answerer().pc.close(now);
+    pair.simulation.run_until(|simulation| both(simulation, |app| app.pc.is_closed()), MINUTE).unwrap();
+    pair.simulation.run_for(Duration::from_secs(1)).unwrap();
+    use ConnectionState::{Closed, Connected, Connecting};
+    assert!(both(&pair.simulation, |app| app.states == [Connecting, Connected, Closed]));
+    assert!(both(&pair.simulation, |app| app.pc.ice_connection_state() == wigwag::IceConnectionState::Closed));
+    assert!(both(&pair.simulation, |app| app.pc.dtls_state() == wigwag::DtlsTransportState::Closed));
+}

@@ -12,6 +12,7 @@ mod progress;
 mod verbs;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use rand::Rng;
 use wigwag_dtls::{Certificate, CertificateError, Dtls, Fingerprint};
@@ -108,9 +109,9 @@ pub struct PeerConnection {
     sctp: Association,
 
     fingerprint: Fingerprint,
-    candidates: Vec<Candidate>,
-    /// How many of `candidates` the application was told.
-    candidates_told: usize,
+    /// Candidates that the application was not told yet, and the addresses of those that it was.
+    untold: VecDeque<Candidate>,
+    told: Vec<SocketAddr>,
     role: Option<DtlsRole>,
     dtls_started: bool,
     /// Where DTLS came from while ICE has not selected a path; ICE validated it.
@@ -197,8 +198,8 @@ impl PeerConnection {
             max_message_size: config.max_message_size,
             close_timeout: config.close_timeout,
             fingerprint,
-            candidates: Vec::new(),
-            candidates_told: 0,
+            untold: VecDeque::new(),
+            told: Vec::new(),
             role: None,
             dtls_started: false,
             dtls_path: None,

@@ -23,15 +23,7 @@ const FAREWELL_INTERVAL: Duration = Duration::from_millis(20);
 impl PeerConnection {
     /// Draws the consequences of whatever happened: called at the end of every verb that changes something.
     pub(super) fn follow_up(&mut self, now: Instant) {
-        while let Some(event) = self.ice.poll_event() {
-            match event {
-                wigwag_ice::Event::LocalCandidate(candidate) => self.candidates.push(candidate),
-                wigwag_ice::Event::GatheringComplete => self.gathered(),
-                wigwag_ice::Event::StateChanged(state) => self.ice_changed(state),
-                _ => {} // the selected path is asked for where it is needed
-            }
-        }
-        self.tell_candidates();
+        self.hear_ice();
         self.start_dtls(now);
         while let Some(event) = self.dtls.poll_event() {
             match event {
@@ -56,8 +48,29 @@ impl PeerConnection {
         if self.dtls_started && self.states.dtls == DtlsTransportState::New {
             self.states.dtls = DtlsTransportState::Connecting;
         }
+        self.mind_the_association(now);
         self.move_to_the_end(now);
         self.connection_changed();
+    }
+
+    fn hear_ice(&mut self) {
+        while let Some(event) = self.ice.poll_event() {
+            match event {
+                wigwag_ice::Event::LocalCandidate(candidate) => self.untold.push_back(candidate),
+                wigwag_ice::Event::GatheringComplete => self.gathered(),
+                wigwag_ice::Event::StateChanged(state) => self.ice_changed(state),
+                _ => {} // the selected path is asked for where it is needed
+            }
+        }
+        self.tell_candidates();
+    }
+
+    /// Data channels are all that there is: without the association, the connection is over.
+    fn mind_the_association(&mut self, now: Instant) {
+        let is_lost = self.sctp.state() == wigwag_sctp::State::Closed && self.dtls.is_connected();
+        if is_lost && self.ending == Ending::Open {
+            self.say_goodbye(now);
+        }
     }
 
     fn ice_changed(&mut self, state: AgentState) {
@@ -135,10 +148,15 @@ impl PeerConnection {
         if self.states.gathering == IceGatheringState::New {
             return;
         }
-        while let Some(candidate) = self.candidates.get(self.candidates_told) {
-            let text = candidate.to_string();
-            self.candidates_told += 1;
-            if let Some(candidate) = self.trickled(text) {
+        let Some(credentials) = self.negotiation.local_credentials().cloned() else { return };
+        while let Some(mut candidate) = self.untold.pop_front() {
+            // The agent tells of its sockets again when it restarts; in the description of the restart they are already.
+            let Some(address) = candidate.socket_addr().filter(|address| !self.told.contains(address)) else {
+                continue;
+            };
+            self.told.push(address);
+            candidate.ufrag = Some(credentials.ufrag.clone());
+            if let Some(candidate) = self.trickled(candidate.to_string()) {
                 self.events.push_back(Event::IceCandidate(candidate));
             }
         }
@@ -146,7 +164,7 @@ impl PeerConnection {
 
     fn trickled(&self, candidate: String) -> Option<IceCandidate> {
         let (sdp_mid, index) = self.negotiation.data_section()?;
-        let username_fragment = Some(self.ice.local_credentials().ufrag.clone());
+        let username_fragment = Some(self.negotiation.local_credentials()?.ufrag.clone());
         Some(IceCandidate { candidate, sdp_mid, sdp_m_line_index: Some(index), username_fragment })
     }
 
@@ -171,7 +189,6 @@ impl PeerConnection {
         self.negotiation.close();
         self.signaling_changed(before);
         self.ending = Ending::Flushing(now + self.close_timeout);
-        self.sctp.close(now);
         self.follow_up(now);
     }
 
@@ -181,13 +198,13 @@ impl PeerConnection {
     }
 
     fn move_to_the_end(&mut self, now: Instant) {
-        if let Ending::Flushing(deadline) = self.ending
-            && (self.is_flushed() || deadline <= now)
-        {
-            self.sctp.abort();
-            self.dtls.close(now);
-            self.farewell = Some(Farewell::default());
-            self.ending = Ending::Farewell(now + FAREWELL_PATIENCE);
+        if let Ending::Flushing(deadline) = self.ending {
+            if !self.is_waiting_to_speak() {
+                self.sctp.close(now);
+            }
+            if self.is_flushed() || deadline <= now {
+                self.say_goodbye(now);
+            }
         }
         let Ending::Farewell(deadline) = self.ending else { return };
         let is_speechless = self.path().is_none() || self.farewell.is_none();
@@ -222,10 +239,34 @@ impl PeerConnection {
         }
     }
 
+    fn say_goodbye(&mut self, now: Instant) {
+        self.sctp.abort();
+        self.dtls.close(now);
+        self.farewell = Some(Farewell::default());
+        self.ending = Ending::Farewell(now + FAREWELL_PATIENCE);
+    }
+
+    /// Something was accepted before the connection was up, and it may still come up.
+    fn is_waiting_to_speak(&self) -> bool {
+        let is_coming_up = self.role.is_some()
+            && matches!(
+                self.states.ice,
+                IceConnectionState::New
+                    | IceConnectionState::Checking
+                    | IceConnectionState::Connected
+                    | IceConnectionState::Completed
+            )
+            && matches!(self.states.dtls, DtlsTransportState::New | DtlsTransportState::Connecting);
+        is_coming_up && self.sctp.has_unsent()
+    }
+
     /// Nothing that was accepted is left, or nobody is there to take it.
     fn is_flushed(&self) -> bool {
         let can_speak = self.dtls.is_connected() && self.path().is_some();
-        !can_speak || self.sctp.state() == wigwag_sctp::State::Closed && !self.sctp.can_transmit()
+        match can_speak {
+            true => self.sctp.state() == wigwag_sctp::State::Closed && !self.sctp.can_transmit(),
+            false => !self.is_waiting_to_speak(),
+        }
     }
 
     /// Nothing is sent from here on.
@@ -242,12 +283,16 @@ impl PeerConnection {
             self.states.dtls = DtlsTransportState::Closed;
         }
         self.ice.close(now);
+        self.hear_ice();
     }
 
-    /// Another connection has proved that it owns `path` now ([`Endpoint`](crate::Endpoint) routes there): no datagram
-    /// of that path arrives here any more. Consent on it will run out unless another pair works.
+    /// Another connection has proved that it owns `path` now ([`Endpoint`](crate::Endpoint) routes there): its DTLS does
+    /// not arrive here any more. If the peer is there all the same, the next check or consent that it answers proves
+    /// that, and takes the path back. (Two connections between the same two sockets can't be told apart, and take turns:
+    /// give one of them another socket.)
     pub fn handle_displaced(&mut self, now: Instant, path: UdpPath) {
         self.touch(now);
+        self.ice.displace(path);
         if self.dtls_path == Some(path) {
             self.dtls_path = None;
         }

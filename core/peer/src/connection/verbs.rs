@@ -138,11 +138,8 @@ impl PeerConnection {
     /// What happened. Taking a message makes room for others, and so can let something be sent.
     pub fn poll_event(&mut self) -> Option<Event> {
         // What arrived before the end is heard before the end.
-        let ended = |event: &Event| {
-            matches!(event, Event::ConnectionStateChange(ConnectionState::Closed | ConnectionState::Failed))
-        };
-        if self.events.front().is_some_and(|event| !ended(event)) {
-            return self.events.pop_front();
+        if let Some(event) = self.poll_state_event() {
+            return Some(event);
         }
         while let Some(event) = self.sctp.poll_event() {
             self.settled &= !self.can_transmit();
@@ -151,6 +148,14 @@ impl PeerConnection {
             }
         }
         self.events.pop_front()
+    }
+
+    /// What happened apart from data channels: states, candidates. For who leaves messages where they are for a while;
+    /// [`poll_event`](Self::poll_event) gives these first, too. That the connection closed comes after the last message,
+    /// and only from there.
+    pub fn poll_state_event(&mut self) -> Option<Event> {
+        let is_last = |event: &Event| matches!(event, Event::ConnectionStateChange(ConnectionState::Closed));
+        self.events.front().is_some_and(|event| !is_last(event)).then(|| self.events.pop_front())?
     }
 
     fn channel_event(&mut self, event: wigwag_sctp::Event) -> Option<Event> {

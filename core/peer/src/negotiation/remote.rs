@@ -2,7 +2,7 @@
 
 use wigwag_dtls::Fingerprint;
 use wigwag_ice::Credentials;
-use wigwag_sdp::{MediaDescription, SessionDescription, Setup};
+use wigwag_sdp::{SessionDescription, Setup};
 
 use super::{DescriptionError, Section};
 
@@ -30,7 +30,8 @@ pub(crate) struct RemoteTransport {
 /// The m-lines of `description`. The first that has data channels, and is not rejected, carries ours.
 pub(super) fn sections(description: &SessionDescription) -> Vec<Section> {
     let mut found = false;
-    let section = |media: &MediaDescription| {
+    let section = |section: wigwag_sdp::Section<'_>| {
+        let media = section.media;
         let is_data = !found && media.is_data_channel() && !media.is_rejected();
         found |= is_data;
         Section {
@@ -39,9 +40,10 @@ pub(super) fn sections(description: &SessionDescription) -> Vec<Section> {
             protocol: media.protocol.clone(),
             formats: media.formats.clone(),
             is_data,
+            ufrag: section.ice_ufrag().map(str::to_owned),
         }
     };
-    description.media.iter().map(section).collect()
+    description.sections().map(section).collect()
 }
 
 impl RemoteTransport {
