@@ -7,7 +7,7 @@ use crate::channel::Outgoing;
 use crate::dcep::{self, DCEP, Dcep};
 use crate::receive::Delivered;
 use crate::reconfig::Reset;
-use crate::send::queue::{Limit, Message, Note};
+use crate::send::message::{Limit, Message, Note};
 use crate::{
     ChannelConfig, ChannelId, ChannelInfo, Event, OpenError, PayloadKind, Reliability, SendError, StreamParity,
 };

@@ -17,13 +17,14 @@
 //! Nothing here walks over what is in flight but a timeout: each piece enters and leaves the ring, the order and the
 //! list of the lost once per sending.
 
+mod again;
 pub(crate) mod congestion;
 mod loss;
+pub(crate) mod message;
 mod partial;
 pub(crate) mod queue;
 pub(crate) mod rtt;
 mod slow_start;
-mod too_long;
 
 use std::collections::VecDeque;
 
@@ -35,7 +36,8 @@ use crate::packet::chunk::{BEGINNING, DATA, DATA_HEADER, Data, ENDING, IMMEDIATE
 use crate::packet::{CHUNK_HEADER, Writer, padded};
 use crate::ranges::Ranges;
 use congestion::Congestion;
-use queue::{Limit, Queues};
+use message::Limit;
+use queue::Queues;
 use rtt::{Limits, Rtt};
 
 pub(crate) use loss::SackOutcome;
@@ -277,39 +279,6 @@ impl Send {
             self.fast_retransmit = false;
         }
         wrote
-    }
-
-    /// Writes the first of the lost.
-    fn write_again(&mut self, now: Instant, packet: &mut Writer<'_>) -> bool {
-        let Some((tsn, index)) = self.next_lost() else { return false };
-        let Some(piece) = self.ring.get_mut(index) else { return false };
-        let value_len = DATA_HEADER + piece.data.len();
-        if value_len > packet.room_for_value() {
-            return false;
-        }
-        self.lost.pop_front();
-        self.flight.lost -= 1;
-        piece.repeated += 1;
-        (piece.state, piece.number, piece.sent_at) = (PieceState::InFlight, self.next_number, now);
-        self.counts.repeated += 1;
-        self.order.push_back((self.next_number, tsn));
-        self.flight.add(piece);
-        let flags = piece.flags | IMMEDIATE;
-        let data = Data { flags, tsn, stream: piece.stream, ssn: piece.ssn, ppid: piece.ppid, payload: &piece.data };
-        self.retransmit_at.get_or_insert(now + self.rtt.rto());
-        packet.chunk(DATA, flags, value_len, |value| data.write(value))
-    }
-
-    /// The first of the lost that did not arrive after all.
-    fn next_lost(&mut self) -> Option<(u32, usize)> {
-        while let Some(&tsn) = self.lost.front() {
-            let index = tsn.wrapping_sub(self.base) as usize;
-            if self.ring.get(index).is_some_and(|piece| piece.state == PieceState::Lost) {
-                return Some((tsn, index));
-            }
-            self.lost.pop_front();
-        }
-        None
     }
 
     /// Cuts and writes the next piece.

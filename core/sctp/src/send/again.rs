@@ -1,4 +1,4 @@
-//! Pieces that no packet can carry any more: the path's packets have become smaller since they were cut.
+//! What was lost is sent again; unless no packet can carry it any more, because packets became shorter since it was cut.
 //!
 //! A TSN that was sent keeps its bytes: the peer may hold them, and RFC 9260 knows no second cut. What can't be sent must not
 //! hinder what can, so such a piece is set aside. It counts in no window, [`can_transmit`](Send::can_transmit) promises nothing for it,
@@ -8,9 +8,43 @@
 use wigwag_proto::Instant;
 
 use super::{PieceState, Send};
-use crate::packet::chunk::DATA_HEADER;
+use crate::packet::Writer;
+use crate::packet::chunk::{DATA, DATA_HEADER, Data, IMMEDIATE};
 
 impl Send {
+    /// Writes the first of the lost.
+    pub(super) fn write_again(&mut self, now: Instant, packet: &mut Writer<'_>) -> bool {
+        let Some((tsn, index)) = self.next_lost() else { return false };
+        let Some(piece) = self.ring.get_mut(index) else { return false };
+        let value_len = DATA_HEADER + piece.data.len();
+        if value_len > packet.room_for_value() {
+            return false;
+        }
+        self.lost.pop_front();
+        self.flight.lost -= 1;
+        piece.repeated += 1;
+        (piece.state, piece.number, piece.sent_at) = (PieceState::InFlight, self.next_number, now);
+        self.counts.repeated += 1;
+        self.order.push_back((self.next_number, tsn));
+        self.flight.add(piece);
+        let flags = piece.flags | IMMEDIATE;
+        let data = Data { flags, tsn, stream: piece.stream, ssn: piece.ssn, ppid: piece.ppid, payload: &piece.data };
+        self.retransmit_at.get_or_insert(now + self.rtt.rto());
+        packet.chunk(DATA, flags, value_len, |value| data.write(value))
+    }
+
+    /// The first of the lost that did not arrive after all.
+    fn next_lost(&mut self) -> Option<(u32, usize)> {
+        while let Some(&tsn) = self.lost.front() {
+            let index = tsn.wrapping_sub(self.base) as usize;
+            if self.ring.get(index).is_some_and(|piece| piece.state == PieceState::Lost) {
+                return Some((tsn, index));
+            }
+            self.lost.pop_front();
+        }
+        None
+    }
+
     /// Something waits for longer packets.
     pub fn is_blocked(&self) -> bool {
         self.flight.too_long > 0
