@@ -146,7 +146,6 @@ fn keys_change_as_data_flows() {
     let mut pair = Pair::of(configs, random, Link { loss: 0.0, ..GOOD });
     pair.start();
     pair.run(Duration::from_secs(1));
-    // Mostly one way: when both ends change keys again and again at once, `dimpl`'s ends drift apart.
     for n in 0..2_000_u32 {
         let record = pair.ends[CLIENT].seal(&n.to_be_bytes()).unwrap();
         pair.send(CLIENT, record);
