@@ -93,7 +93,7 @@ pub(super) fn server_hello(core: &mut Core, offer: Box<Offer>, message: &Message
         return retry(core, offer, &answer, message);
     }
     match answer.selected_version {
-        Some(DTLS_13) if core.offers(Version::Dtls13) => client13::server_hello(core, offer, &answer, message),
+        Some(DTLS_13) if core.offers(Version::Dtls13) => client13::server_hello(core, *offer, &answer, message),
         None if answer.version == DTLS_12 && core.offers(Version::Dtls12) && offer.retried.is_none() => {
             // RFC 8446 section 4.1.3: "MUST check that the last 8 bytes are not equal to [...] these values."
             if core.versions == Versions::Any && answer.random.ends_with(&DOWNGRADE) {

@@ -20,7 +20,7 @@ pub(crate) struct Request {
 
 pub(super) fn server_hello(
     core: &mut Core,
-    offer: Box<Offer>,
+    offer: Offer,
     answer: &ServerHello<'_>,
     message: &Message,
 ) -> Result<State, Abort> {
