@@ -269,11 +269,12 @@ impl Session {
     /// "Implementations SHOULD ACK as many received packets as can fit into the ACK record." RFC 9147 section 7.1.
     fn acknowledge(&mut self, queues: &mut Queues) {
         self.acknowledge_at = None;
-        if !self.to_acknowledge.is_empty() && self.core.records.write_epoch() > 0 {
-            let body = write_ack(&self.to_acknowledge);
-            self.send_record(ACK, &body, queues);
+        if self.to_acknowledge.is_empty() || self.core.records.write_epoch() == 0 {
+            return; // a plaintext acknowledgement is nothing to believe
         }
+        let body = write_ack(&self.to_acknowledge);
         self.to_acknowledge.clear();
+        self.send_record(ACK, &body, queues);
     }
 
     fn send_record(&mut self, content_type: u8, body: &[u8], queues: &mut Queues) {

@@ -155,6 +155,13 @@ impl Flight {
         self.parts.iter().all(|part| part.acknowledged)
     }
 
+    /// The messages in it, with their headers, if each is in one part.
+    #[cfg(test)]
+    pub(super) fn handshake_payloads(&self) -> Vec<(u64, Vec<u8>)> {
+        let messages = self.parts.iter().filter(|part| part.content_type == crate::record::HANDSHAKE);
+        messages.map(|part| (part.epoch, part.payload.clone())).collect()
+    }
+
     /// There is no need to send it again before the peer asks for it.
     pub(crate) fn stop_timer(&mut self) {
         self.deadline = None;

@@ -33,6 +33,8 @@ mod reassembly;
 mod server;
 mod server12;
 mod server13;
+#[cfg(test)]
+mod tests;
 mod transcript;
 
 use rand::Rng;

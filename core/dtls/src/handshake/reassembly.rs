@@ -2,7 +2,8 @@
 //!
 //! Fragments come in any order, overlap, and come again. What is kept is bounded: so many messages ahead of the next
 //! one, so many bytes together, so many gaps in each. A message's fragments must all be of one epoch: those that are
-//! protected supersede those that anybody could have sent.
+//! protected supersede those that anybody could have sent. Of those in the clear that contradict each other the latest
+//! wins: so a forged one does harm only until the peer sends its own again.
 
 use crate::wire::message::{Fragment, Message};
 
@@ -56,7 +57,7 @@ impl Reassembly {
         if fragment.seq - self.next >= MAX_AHEAD {
             return Taken::Refused;
         }
-        if let Some(at) = self.partial.iter().position(|partial| partial.seq == fragment.seq && partial.epoch < epoch) {
+        if let Some(at) = self.partial.iter().position(|partial| partial.yields_to(epoch, fragment)) {
             self.remove(at);
         }
         let at = match self.partial.iter().position(|partial| partial.seq == fragment.seq) {
@@ -101,6 +102,11 @@ impl Reassembly {
 }
 
 impl Partial {
+    fn yields_to(&self, epoch: u64, fragment: &Fragment<'_>) -> bool {
+        let contradicts = (fragment.kind, fragment.len) != (self.kind, self.body.len());
+        self.seq == fragment.seq && (self.epoch < epoch || self.epoch == 0 && epoch == 0 && contradicts)
+    }
+
     fn is_complete(&self) -> bool {
         self.body.is_empty() || matches!(self.ranges[..], [(0, end)] if end == self.body.len())
     }
@@ -143,8 +149,7 @@ mod tests {
 
     use super::*;
 
-    fn fragment(seq: u16, offset: usize, body: &[u8], part: std::ops::Range<usize>) -> Fragment<'_> {
-        let _ = offset;
+    fn fragment(seq: u16, body: &[u8], part: std::ops::Range<usize>) -> Fragment<'_> {
         Fragment { kind: 11, len: body.len(), seq, offset: part.start, part: &body[part] }
     }
 
@@ -154,10 +159,10 @@ mod tests {
         let mut reassembly = Reassembly::default();
         for part in [60..100, 0..10, 5..40, 60..100, 39..61] {
             assert_eq!(reassembly.pop(0), None);
-            assert_eq!(reassembly.take(0, &fragment(0, 0, &body, part)), Taken::Kept);
+            assert_eq!(reassembly.take(0, &fragment(0, &body, part)), Taken::Kept);
         }
         assert_eq!(reassembly.pop(0).unwrap().body, body);
-        assert_eq!(reassembly.take(0, &fragment(0, 0, &body, 0..9)), Taken::Old);
+        assert_eq!(reassembly.take(0, &fragment(0, &body, 0..9)), Taken::Old);
         assert!(reassembly.partial.is_empty() && reassembly.bytes == 0);
     }
 
@@ -165,29 +170,39 @@ mod tests {
     fn what_is_protected_supersedes() {
         let (forged, genuine) = ([1; 20], [2; 30]);
         let mut reassembly = Reassembly::default();
-        assert_eq!(reassembly.take(0, &fragment(0, 0, &forged, 0..20)), Taken::Kept);
-        assert_eq!(reassembly.take(2, &fragment(0, 0, &genuine, 0..30)), Taken::Kept);
-        assert_eq!(reassembly.take(0, &fragment(0, 0, &forged, 0..20)), Taken::Refused);
+        assert_eq!(reassembly.take(0, &fragment(0, &forged, 0..20)), Taken::Kept);
+        assert_eq!(reassembly.take(2, &fragment(0, &genuine, 0..30)), Taken::Kept);
+        assert_eq!(reassembly.take(0, &fragment(0, &forged, 0..20)), Taken::Refused);
         assert_eq!(reassembly.pop(2).unwrap().body, genuine);
-        assert_eq!(reassembly.take(0, &fragment(1, 0, &forged, 0..20)), Taken::Kept);
+        assert_eq!(reassembly.take(0, &fragment(1, &forged, 0..20)), Taken::Kept);
         assert_eq!(reassembly.pop(2), None);
-        assert_eq!(reassembly.take(2, &fragment(1, 0, &genuine, 0..30)), Taken::Kept, "and the forged is forgotten");
+        assert_eq!(reassembly.take(2, &fragment(1, &genuine, 0..30)), Taken::Kept, "and the forged is forgotten");
+    }
+
+    #[test]
+    fn a_forged_beginning_does_not_last() {
+        let (forged, genuine) = ([1; 20], [2; 30]);
+        let mut reassembly = Reassembly::default();
+        assert_eq!(reassembly.take(0, &fragment(0, &forged, 0..10)), Taken::Kept);
+        assert_eq!(reassembly.take(0, &fragment(0, &genuine, 0..30)), Taken::Kept);
+        assert_eq!(reassembly.pop(0).unwrap().body, genuine);
     }
 
     #[test]
     fn bounds() {
         let mut reassembly = Reassembly::default();
         let long = vec![0; 1 << 20];
-        assert_eq!(reassembly.take(0, &fragment(0, 0, &long, 0..10)), Taken::Refused);
+        assert_eq!(reassembly.take(0, &fragment(0, &long, 0..10)), Taken::Refused);
         let long = &long[..MAX_BYTES / 2];
-        assert_eq!(reassembly.take(0, &fragment(15, 0, long, 0..10)), Taken::Kept);
-        assert_eq!(reassembly.take(0, &fragment(3, 0, long, 0..10)), Taken::Kept);
-        assert_eq!(reassembly.take(0, &fragment(4, 0, long, 0..10)), Taken::Refused);
-        assert_eq!(reassembly.take(0, &fragment(16, 0, &[1], 0..1)), Taken::Refused);
-        assert_eq!(reassembly.take(0, &fragment(2, 0, &[1; 4], 0..0)), Taken::Refused, "nothing of something");
-        let kept = (0..1000).filter(|n| reassembly.take(0, &fragment(3, 0, long, n * 9..n * 9 + 1)) == Taken::Kept);
+        assert_eq!(reassembly.take(0, &fragment(15, long, 0..10)), Taken::Kept);
+        assert_eq!(reassembly.take(0, &fragment(3, long, 0..10)), Taken::Kept);
+        assert_eq!(reassembly.take(0, &fragment(4, long, 0..10)), Taken::Refused);
+        assert_eq!(reassembly.take(0, &fragment(16, &[1], 0..1)), Taken::Refused);
+        assert_eq!(reassembly.take(0, &fragment(2, &[1; 4], 0..0)), Taken::Refused, "nothing of something");
+        let kept = (0..1000).filter(|n| reassembly.take(0, &fragment(3, long, n * 9..n * 9 + 1)) == Taken::Kept);
         assert!(kept.count() <= MAX_RANGES + 2);
-        assert_eq!(reassembly.take(0, &fragment(3, 0, &long[1..], 0..5)), Taken::Refused, "of another length");
+        assert_eq!(reassembly.take(2, &fragment(3, &long[1..], 0..5)), Taken::Kept, "a protected one supersedes");
+        assert_eq!(reassembly.take(2, &fragment(3, long, 0..5)), Taken::Refused, "of another length");
     }
 
     proptest! {
@@ -216,7 +231,7 @@ mod tests {
             parts.sort_by_key(|part| (part.start as u64 + 1).wrapping_mul(seed));
             let mut reassembly = Reassembly::default();
             for part in parts.into_iter().filter(|part| !part.is_empty()) {
-                reassembly.take(0, &fragment(0, 0, &body, part));
+                reassembly.take(0, &fragment(0, &body, part));
             }
             prop_assert_eq!(reassembly.pop(0).map(|message| message.body), Some(body));
         }

@@ -141,8 +141,10 @@ impl Session {
             queues.stats.refused += 1;
             return;
         }
+        if self.early.is_empty() {
+            self.early_since = self.readable();
+        }
         self.early.push(record.to_vec());
-        self.early_since = self.readable();
     }
 
     /// Fragments of handshake messages.
@@ -166,8 +168,8 @@ impl Session {
                 Taken::Refused => queues.stats.screened += 1,
             }
         }
-        let is_13 = self.core.version == Some(Version::Dtls13) && number.epoch >= 2;
-        if useful && is_13 && self.to_acknowledge.len() < MAX_ACKNOWLEDGED {
+        // What comes before the version is known is the beginning of a flight, too.
+        if useful && self.to_acknowledge.len() < MAX_ACKNOWLEDGED {
             self.to_acknowledge.push(number);
         }
     }
@@ -177,6 +179,9 @@ impl Session {
         if std::mem::take(&mut self.repeated) {
             let Core { flight, records, .. } = &mut self.core;
             flight.repeat(self.now, records, |datagram| queues.send(datagram));
+        }
+        if self.core.version == Some(Version::Dtls12) {
+            self.to_acknowledge.clear();
         }
         if !self.to_acknowledge.is_empty() {
             if self.is_established() {
