@@ -52,7 +52,6 @@ pub(crate) enum Turn {
 }
 
 /// See [the module](self).
-#[derive(Debug)]
 pub(crate) struct Session {
     core: Core,
     state: State,
@@ -151,7 +150,12 @@ impl Session {
             return Err(Failure::Alert(alert));
         }
         if due(self.handshake_deadline) {
-            return Err(Failure::TimedOut);
+            // A server that talks, but never acknowledged: it has what we sent, and its ACK is lost or was forgotten.
+            if !self.is_established() || !self.core.records.has_received() {
+                return Err(Failure::TimedOut);
+            }
+            self.core.flight.clear();
+            self.handshake_deadline = None;
         }
         if due(self.core.flight.deadline()) {
             let Core { flight, records, .. } = &mut self.core;
@@ -307,5 +311,16 @@ impl Session {
         };
         queues.outbox.clear();
         self.send_record(ALERT, &[FATAL, description], queues);
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("awaited", &self.state.name())
+            .field("version", &self.core.version)
+            .field("timeout", &self.poll_timeout())
+            .field("verified", &self.verified)
+            .finish_non_exhaustive()
     }
 }

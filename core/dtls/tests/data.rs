@@ -163,6 +163,48 @@ fn keys_change_as_data_flows() {
     assert!(updates > 40, "{updates}");
 }
 
+/// Both ends, at the same time, over a bad link, through more epochs than the two bits in a record can tell apart.
+#[test]
+fn keys_change_at_both_ends_at_once() {
+    for seed in 0..5 {
+        let mut random = common::seeded(seed);
+        let configs = [Versions::Dtls13; 2].map(|versions| {
+            let mut config = common::config(&mut random, versions);
+            config.records_per_key = 30;
+            config
+        });
+        let mut pair = Pair::of(configs, random, GOOD);
+        pair.start();
+        pair.run(Duration::from_secs(1));
+        pair.link = common::BAD;
+        let before = pair.datagrams.len();
+        for n in 0..3_000_u32 {
+            for from in [CLIENT, SERVER] {
+                let record = pair.ends[from].seal(&n.to_be_bytes()).expect("connected");
+                pair.send(from, record);
+            }
+            pair.run(Duration::from_millis(12));
+        }
+        let updates = pair.datagrams[before..].iter().filter(|datagram| datagram.len() == 5 + 13 + 17).count();
+        assert!(updates > 60, "{updates}");
+        pair.link = GOOD;
+        pair.run(Duration::from_secs(120));
+        for from in [CLIENT, SERVER] {
+            let mut received = pair.ends[from].received.clone();
+            let count = received.len();
+            received.sort();
+            received.dedup();
+            assert_eq!(received.len(), count, "nothing twice");
+            assert!(count > 2_000, "{count}: what was lost was lost by the link");
+            let record = pair.ends[from].seal(b"the last").unwrap();
+            pair.send(from, record);
+        }
+        pair.run(Duration::from_secs(120));
+        assert!(pair.ends.iter().all(|end| end.received.last().unwrap() == b"the last"));
+        assert!(pair.ends.iter().all(|end| end.dtls.poll_timeout().is_none()));
+    }
+}
+
 #[test]
 fn the_overhead_is_known_before() {
     let pair = Pair::new(1, [Versions::Any; 2], GOOD);

@@ -183,6 +183,32 @@ impl State {
         }
     }
 
+    /// What is awaited, for logs.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::AwaitServerHello(_) => "ServerHello",
+            Self::AwaitClientHello(_) => "ClientHello",
+            Self::AwaitEncryptedExtensions(_) => "EncryptedExtensions",
+            Self::AwaitCertificateRequest13(_) | Self::AwaitCertificateRequest12(_) => "CertificateRequest",
+            Self::AwaitServerCertificate13(..)
+            | Self::AwaitServerCertificate12(_)
+            | Self::AwaitClientCertificate13(_)
+            | Self::AwaitClientCertificate12(_) => "Certificate",
+            Self::AwaitServerKeyExchange(_) => "ServerKeyExchange",
+            Self::AwaitServerHelloDone(_) => "ServerHelloDone",
+            Self::AwaitClientKeyExchange(_) => "ClientKeyExchange",
+            Self::AwaitServerProof13(..) | Self::AwaitClientProof13(_) | Self::AwaitClientProof12(_) => {
+                "CertificateVerify"
+            }
+            Self::AwaitServerFinished13(..)
+            | Self::AwaitServerFinished12(_)
+            | Self::AwaitClientFinished13(_)
+            | Self::AwaitClientFinished12(_) => "Finished",
+            Self::Connected12 | Self::Connected13 => "nothing: connected",
+            Self::Broken => "nothing: failed",
+        }
+    }
+
     pub(crate) fn is_connected(&self) -> bool {
         matches!(self, Self::Connected12 | Self::Connected13)
     }

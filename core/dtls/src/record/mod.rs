@@ -101,6 +101,11 @@ impl Records {
         self.read.first().map_or(0, |read| read.epoch)
     }
 
+    /// Whether anything came in the latest epoch that can be read.
+    pub(crate) fn has_received(&self) -> bool {
+        self.read.first().is_some_and(|read| read.window.next() > 0)
+    }
+
     /// Records that were sealed with the present key.
     pub(crate) fn sealed(&self) -> u64 {
         self.write.last().map_or(0, |write| write.next)
