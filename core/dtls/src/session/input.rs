@@ -18,8 +18,8 @@ use wigwag_proto::Instant;
 const MAX_EARLY: usize = 16;
 /// And their bytes.
 const MAX_EARLY_BYTES: usize = 20 * 1024;
-/// Records that are acknowledged at once.
-const MAX_ACKNOWLEDGED: usize = 32;
+/// Records that are acknowledged at once: so many fit the smallest MTU.
+const MAX_ACKNOWLEDGED: usize = 12;
 
 impl Session {
     pub(crate) fn handle_packet(
