@@ -97,6 +97,18 @@ for (const name of BROWSERS) {
       assert.equal(count, 2000);
     });
 
+    test('32 MiB there and back at once: a full echo slows the sender and never stops it', LIMIT, async (t) => {
+      const rate = await inside(async () => {
+        const { pc, channels } = await harness.offerer();
+        const rate = await harness.flood(channels[0], 512);
+        await harness.echoes(channels[0], ['still here']);
+        pc.close();
+        return rate;
+      });
+      t.diagnostic(`${rate.toFixed(0)} MB/s each way`);
+      assert.ok(rate > 0);
+    });
+
     test('twenty channels at once, ordered and not, reliable and not, each with its own echo', LIMIT, async (t) => {
       const counts = await inside(async () => {
         const kinds = [

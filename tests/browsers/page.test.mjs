@@ -89,7 +89,7 @@ for (const name of BROWSERS) {
           assert.equal(await text(page, '#rtt-lost'), '0');
 
           await shown(page, '#fact-local', /^(host|prflx) .*:\d+$/);
-          assert.match(await text(page, '#fact-remote'), /127\.0\.0\.1:\d+$/);
+          assert.match(await text(page, '#fact-remote'), /(127\.0\.0\.1|\[::1\]):\d+$/);
           const events = await page.$$eval('#timeline li', (all) => all.map((line) => line.textContent));
           for (const wanted of [
             /^\d+ ms.*Answer/,
@@ -216,7 +216,7 @@ for (const name of BROWSERS) {
     });
 
     const SPOILED = [
-      ['ICE fails', '^(a=ice-pwd:).{8}', '$1spoiled0', /ICE failed.*127\.0\.0\.1:\d+.*--ice-address/s],
+      ['ICE fails', '^(a=ice-pwd:).{8}', '$1spoiled0', /ICE failed.*UDP \S+:\d+.*--ice-address/s],
       [
         "the server's certificate is another",
         '^(a=fingerprint:[^ ]+) .{11}',

@@ -20,6 +20,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wigwag_tokio::wigwag::sdp;
 use wigwag_tokio::{ChannelInit, Endpoint, PeerConnection, SessionDescription};
 
@@ -27,8 +28,9 @@ use crate::echo;
 
 /// Far more than a browser's description needs.
 const MAX_BODY: usize = 256 << 10;
-/// Offers of ours that wait for their answer: at most so many, and not longer than that.
-const MAX_OFFERS: usize = 1000;
+/// Connections at once, those that wait for their answer included.
+const MAX_CONNECTIONS: usize = 4096;
+/// An offer of ours waits for its answer not longer than that.
 const OFFER_LIFETIME: Duration = Duration::from_secs(60);
 
 /// A description as JSON carries it: RTCSessionDescriptionInit.
@@ -62,13 +64,23 @@ impl IntoResponse for Rejected {
 
 #[derive(Debug)]
 struct Server {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
+    /// One for each connection.
+    permits: Arc<Semaphore>,
     /// Connections whose offer was given out, by its id.
     offers: Mutex<HashMap<String, PeerConnection>>,
 }
 
+impl Server {
+    /// Room for one more connection.
+    fn admit(&self) -> Result<OwnedSemaphorePermit, Rejected> {
+        let busy = |_| Rejected(StatusCode::SERVICE_UNAVAILABLE, "too many connections".to_owned());
+        Arc::clone(&self.permits).try_acquire_owned().map_err(busy)
+    }
+}
+
 /// The page and its interface.
-pub fn router(endpoint: Endpoint) -> axum::Router {
+pub fn router(endpoint: Arc<Endpoint>) -> axum::Router {
     let page = |kind: &'static str, content: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], content) })
     };
@@ -80,13 +92,17 @@ pub fn router(endpoint: Endpoint) -> axum::Router {
         .route("/api/offer", post(make_offer))
         .route("/api/answer", post(take_answer))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(Arc::new(Server { endpoint, offers: Mutex::default() }))
+        .with_state(Arc::new(Server {
+            endpoint,
+            permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            offers: Mutex::default(),
+        }))
 }
 
 /// The body of a request, which must be a description of this `kind`.
 fn description(body: &Bytes, kind: &str) -> Result<Description, Rejected> {
-    let description: Description =
-        serde_json::from_slice(body).map_err(|error| Rejected::bad(format!("the body is not a description: {error}")))?;
+    let description: Description = serde_json::from_slice(body)
+        .map_err(|error| Rejected::bad(format!("the body is not a description: {error}")))?;
     if description.kind != kind {
         return Err(Rejected::bad(format!("the description's type is \"{}\", not \"{kind}\"", description.kind)));
     }
@@ -100,12 +116,13 @@ async fn echo_offer(State(server): State<Arc<Server>>, body: Bytes) -> Result<Js
     if !offered.media.iter().any(|media| media.is_data_channel() && !media.is_rejected()) {
         return Err(Rejected::bad("the offer has no data channels, and there is nothing else to connect yet"));
     }
+    let permit = server.admit()?;
     let connection = server.endpoint.connection().map_err(Rejected::failed)?;
     connection.set_remote_description(SessionDescription::offer(offer.sdp)).map_err(Rejected::bad)?;
     let answer = connection.create_answer().map_err(Rejected::bad)?;
     connection.set_local_description(answer).map_err(Rejected::failed)?;
     let answer = local_description(&connection).await?;
-    tokio::spawn(echo::serve(connection, Vec::new()));
+    tokio::spawn(echo::serve(connection, Vec::new(), permit));
     Ok(Json(Description { id: None, kind: answer.kind.to_string(), sdp: answer.sdp }))
 }
 
@@ -116,6 +133,7 @@ async fn local_description(connection: &PeerConnection) -> Result<SessionDescrip
 
 /// An offer of ours, with a channel in it; the answer to it is to come.
 async fn make_offer(State(server): State<Arc<Server>>) -> Result<Json<Description>, Rejected> {
+    let permit = server.admit()?;
     let connection = server.endpoint.connection().map_err(Rejected::failed)?;
     let channel = connection.create_data_channel("echo", ChannelInit::default()).map_err(Rejected::failed)?;
     let offer = connection.create_offer().map_err(Rejected::failed)?;
@@ -124,14 +142,8 @@ async fn make_offer(State(server): State<Arc<Server>>) -> Result<Json<Descriptio
 
     let seed = wigwag_tokio::random_seed().map_err(Rejected::failed)?;
     let id: String = seed.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    {
-        let mut offers = server.offers.lock().unwrap_or_else(PoisonError::into_inner);
-        if offers.len() >= MAX_OFFERS {
-            return Err(Rejected(StatusCode::SERVICE_UNAVAILABLE, "too many offers wait for their answer".to_owned()));
-        }
-        offers.insert(id.clone(), connection.clone());
-    }
-    tokio::spawn(echo::serve(connection, vec![channel]));
+    server.offers.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), connection.clone());
+    tokio::spawn(echo::serve(connection, vec![channel], permit));
     let forget = (Arc::clone(&server), id.clone());
     tokio::spawn(async move {
         tokio::time::sleep(OFFER_LIFETIME).await;
@@ -148,12 +160,10 @@ async fn make_offer(State(server): State<Arc<Server>>) -> Result<Json<Descriptio
 async fn take_answer(State(server): State<Arc<Server>>, body: Bytes) -> Result<Json<serde_json::Value>, Rejected> {
     let answer = description(&body, "answer")?;
     let id = answer.id.ok_or_else(|| Rejected::bad("the answer has no id"))?;
-    let connection = server.offers.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-    let connection = connection.ok_or_else(|| Rejected::bad("no offer of this id waits for an answer"))?;
-    if let Err(error) = connection.set_remote_description(SessionDescription::answer(answer.sdp)) {
-        // The offer still stands: a better answer may come.
-        server.offers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, connection);
-        return Err(Rejected::bad(error));
-    }
+    let mut offers = server.offers.lock().unwrap_or_else(PoisonError::into_inner);
+    let connection = offers.get(&id).ok_or_else(|| Rejected::bad("no offer of this id waits for an answer"))?;
+    // If this one is wrong, the offer still stands: a better answer may come.
+    connection.set_remote_description(SessionDescription::answer(answer.sdp)).map_err(Rejected::bad)?;
+    offers.remove(&id);
     Ok(Json(serde_json::json!({})))
 }

@@ -2,12 +2,17 @@
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser};
 use tokio::net::TcpListener;
 use wigwag_tokio::{ConnectError, Endpoint, local_addresses};
 
 use crate::api;
+
+/// How long an interrupted server says goodbye to its peers.
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the demo can't run.
 #[derive(Debug, thiserror::Error)]
@@ -58,14 +63,14 @@ impl Default for Options {
 
 /// Serves until it is interrupted.
 pub fn run(options: Options) -> Result<(), DemoError> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&options.log).map_err(|error| DemoError::Log(error.to_string()))?;
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(&options.log).map_err(|error| DemoError::Log(error.to_string()))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     tokio::runtime::Runtime::new()?.block_on(serve(options))
 }
 
 async fn serve(options: Options) -> Result<(), DemoError> {
-    let listener =
-        TcpListener::bind(options.listen).await.map_err(|error| DemoError::Listen(options.listen, error))?;
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| DemoError::Listen(options.listen, error))?;
     let address = listener.local_addr()?;
     let addresses = match options.ice_address.is_empty() {
         true => local_addresses(address.ip().is_loopback())?,
@@ -80,7 +85,11 @@ async fn serve(options: Options) -> Result<(), DemoError> {
     writeln!(stdout, "engine on UDP {}", udp.join(", "))?;
     stdout.flush()?;
 
-    axum::serve(listener, api::router(endpoint)).with_graceful_shutdown(interrupted()).await?;
+    let endpoint = Arc::new(endpoint);
+    tokio::select! {
+        result = axum::serve(listener, api::router(Arc::clone(&endpoint))) => result?,
+        () = interrupted() => endpoint.close(FAREWELL_PATIENCE).await,
+    }
     Ok(())
 }
 

@@ -1,14 +1,25 @@
 //! What the demo does on a connection: every message comes back on its channel.
 
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use wigwag_tokio::{DataChannel, PeerConnection};
 
 /// The server closes a channel of this name after its first message has come back: so that a peer can see both ends
 /// of closing.
 const CLOSED_BY_SERVER: &str = "close-me";
 
-/// Echoes on `channels` and on all that the peer opens, until the connection is over.
-pub async fn serve(connection: PeerConnection, channels: Vec<DataChannel>) {
+/// Who is not connected by then will not be.
+const CONNECT_LIMIT: Duration = Duration::from_secs(90);
+
+/// Echoes on `channels` and on all that the peer opens, until the connection is over. It counts for the `permit`.
+pub async fn serve(connection: PeerConnection, channels: Vec<DataChannel>, permit: OwnedSemaphorePermit) {
+    if !matches!(timeout(CONNECT_LIMIT, connection.connected()).await, Ok(Ok(()))) {
+        tracing::debug!(state = %connection.connection_state(), "nobody came");
+        return;
+    }
     let mut tasks: JoinSet<()> = channels.into_iter().map(echo).collect();
     loop {
         tokio::select! {
@@ -20,6 +31,7 @@ pub async fn serve(connection: PeerConnection, channels: Vec<DataChannel>) {
         }
     }
     tracing::debug!(state = %connection.connection_state(), "the connection is over");
+    drop(permit);
 }
 
 async fn echo(channel: DataChannel) {

@@ -39,6 +39,9 @@ impl From<wigwag::SendError> for SendError {
 
 /// A data channel: a handle, cheap to clone. When the last is dropped, the channel is closed, after what was sent on it has
 /// arrived. It keeps its connection.
+///
+/// Messages that nobody receives hold up the connection's other channels, once there are 256 KiB or 1024 of them: the
+/// peer sends all of them in one stream of packets, and has to wait. Receive what you accept, or drop it.
 #[derive(Clone, Debug)]
 pub struct DataChannel(Arc<Inner>);
 
@@ -46,6 +49,7 @@ pub struct DataChannel(Arc<Inner>);
 struct Inner {
     connection: Arc<Handle>,
     id: ChannelId,
+    label: String,
     changed: Arc<tokio::sync::Notify>,
 }
 
@@ -65,8 +69,9 @@ impl Drop for Inner {
 
 impl DataChannel {
     pub(crate) fn new(connection: &Arc<Handle>, id: ChannelId, inbox: &mut Inbox) -> Self {
-        let changed = Arc::clone(&inbox.channels.entry(id).or_default().changed);
-        Self(Arc::new(Inner { connection: Arc::clone(connection), id, changed }))
+        let channel = inbox.channels.entry(id).or_default();
+        let (label, changed) = (channel.label.clone(), Arc::clone(&channel.changed));
+        Self(Arc::new(Inner { connection: Arc::clone(connection), id, label, changed }))
     }
 
     async fn wait<T>(&self, mut poll: impl FnMut(&mut Inbox) -> Option<T>) -> T {
@@ -95,17 +100,28 @@ impl DataChannel {
         .await
     }
 
-    /// Sends a message; waits while the send buffer is full.
+    /// Sends a message; waits while the send buffer is full, also while the connection is disconnected or failed: it may
+    /// come back.
     ///
     /// # Errors
     /// When the channel is closed, or the message is longer than the peer accepts.
     pub async fn send(&self, message: Message) -> Result<(), SendError> {
         let sent = self.0.connection.wait(|state, id| {
+            let inbox = state.inboxes.entry(id).or_default();
+            let len = message.data.len();
+            let lacks_room = |connection: &wigwag::PeerConnection| !connection.has_send_room(len);
+            if inbox.wants_room.is_some() && state.set.get(id).is_some_and(lacks_room) {
+                inbox.wants_room = inbox.wants_room.min(Some(len));
+                return None; // looking must not make the connection ready, or the driver would never rest
+            }
             let Some(connection) = state.set.get_mut(id) else {
                 return Some(Err(SendError::Closed));
             };
             match connection.send(self.0.id, message.clone()) {
-                Err(wigwag::SendError::Full) => None,
+                Err(wigwag::SendError::Full) => {
+                    inbox.wants_room = Some(len);
+                    None
+                }
                 result => Some(result.map_err(SendError::from)),
             }
         });
@@ -147,11 +163,8 @@ impl DataChannel {
     }
 
     /// The name that the side that opened it gave it.
-    pub fn label(&self) -> String {
-        let label = |connection: &mut wigwag::PeerConnection, _| {
-            connection.channel(self.0.id).map(|channel| channel.config.label.clone())
-        };
-        self.0.connection.with(label).flatten().unwrap_or_default()
+    pub fn label(&self) -> &str {
+        &self.0.label
     }
 
     /// Which channel this is, for the engine's own methods: see [`PeerConnection::with`](crate::PeerConnection::with).

@@ -7,7 +7,8 @@ use rand::rngs::SysRng;
 use tokio::time::Instant as TokioInstant;
 use wigwag::{Instant, WallClock};
 
-/// Microseconds since it was made. It follows tokio's clock, so that tests may pause it.
+/// Microseconds since it was made. It follows tokio's clock, so that tests may pause it. (On Linux that clock stands still
+/// while the device sleeps, and so do tokio's timers: a connection that slept finds out when it is not answered.)
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(TokioInstant);
 

@@ -129,7 +129,8 @@ impl PeerConnection {
         Self { handle: Arc::new(Handle { driver: Arc::clone(driver), id }) }
     }
 
-    /// Calls the engine directly: for what has no method here.
+    /// Calls the engine directly: for what has no method here. The engine is locked meanwhile, with all connections of its
+    /// endpoint: `call` must be quick, and must not use or drop a handle of theirs, or it waits for itself for ever.
     ///
     /// ```no_run
     /// # fn example(connection: wigwag_tokio::PeerConnection) {
@@ -203,7 +204,9 @@ impl PeerConnection {
             return Err(OpenError::Closed);
         };
         let id = connection.create_data_channel(label, init)?;
-        let channel = DataChannel::new(&self.handle, id, state.inboxes.entry(self.handle.id).or_default());
+        let inbox = state.inboxes.entry(self.handle.id).or_default();
+        inbox.channels.entry(id).or_default().label = label.to_owned();
+        let channel = DataChannel::new(&self.handle, id, inbox);
         drop(state);
         self.handle.driver.wake();
         Ok(channel)
@@ -216,19 +219,21 @@ impl PeerConnection {
             let inbox = state.inboxes.get_mut(&id)?;
             match inbox.incoming.pop_front() {
                 Some(channel) => Some(Some(DataChannel::new(handle, channel, inbox))),
-                None => is_over(state, id).then_some(None),
+                None => inbox.is_over().then_some(None),
             }
         });
         accepted.await
     }
 
-    /// The next event that is not about a data channel: states, candidates. Up to 256 are kept for who does not ask.
-    /// `None` when the connection is over and all were told.
+    /// The next event that is not about messages and channels: states, candidates,
+    /// [`BufferedAmountLow`](Event::BufferedAmountLow). Up to 256 are kept for who does not ask. `None` when the
+    /// connection is over and all were told.
     pub async fn next_event(&self) -> Option<Event> {
         let next = self.handle.wait(|state, id| {
-            match state.inboxes.get_mut(&id)?.events.pop_front() {
+            let inbox = state.inboxes.get_mut(&id)?;
+            match inbox.events.pop_front() {
                 Some(event) => Some(Some(event)),
-                None => is_over(state, id).then_some(None),
+                None => inbox.is_over().then_some(None),
             }
         });
         next.await
@@ -254,7 +259,7 @@ impl PeerConnection {
 
     /// Waits until the connection is over: closed by either side, or failed.
     pub async fn closed(&self) {
-        self.handle.wait(|state, id| is_over(state, id).then_some(())).await;
+        self.handle.wait(|state, id| state.inboxes.get(&id)?.is_over().then_some(())).await;
     }
 
     async fn until<T>(&self, mut find: impl FnMut(&wigwag::PeerConnection) -> Option<T>) -> T {
@@ -271,11 +276,4 @@ impl PeerConnection {
         self.with(|engine, now| engine.close(now));
         self.until(|engine| engine.is_closed().then_some(())).await;
     }
-}
-
-fn is_over(state: &State, id: ConnectionId) -> bool {
-    let over = |connection: &wigwag::PeerConnection| {
-        matches!(connection.connection_state(), ConnectionState::Closed | ConnectionState::Failed)
-    };
-    state.set.get(id).is_none_or(over)
 }

@@ -10,8 +10,8 @@ use wigwag::transmit::MAX_BATCH_BYTES;
 use wigwag::{ConnectionId, ConnectionSet, Input, Instant, Route, Transmit, TransmitBuffer};
 
 use crate::clock::Clock;
-use crate::inbox::Inbox;
-use crate::requests;
+use crate::inbox::{Inbox, MAX_INCOMING};
+use crate::requests::{self, Owned};
 use crate::socket::{ReceiveBuffers, Socket};
 
 /// How many system calls' worth of datagrams are taken before others get the lock.
@@ -32,14 +32,14 @@ pub(crate) struct State {
     pub endpoint: wigwag::Endpoint,
     pub inboxes: HashMap<ConnectionId, Inbox>,
     pub sockets: HashMap<SocketAddr, Arc<Socket>>,
-    /// Which sockets a connection asked for itself; they go with it.
-    pub owned: HashMap<ConnectionId, Vec<SocketAddr>>,
+    /// What connections asked for.
+    owned: HashMap<ConnectionId, Owned>,
     /// Handles that can still make or use connections.
     handles: usize,
     receive_buffers: ReceiveBuffers,
     send_memory: Box<[u8]>,
-    /// What a socket had no room for; nothing else is sent before it.
-    unsent: Option<(Transmit, Vec<u8>)>,
+    /// What a socket, by its address, had no room for; nothing else is sent by it before.
+    unsent: HashMap<SocketAddr, (Transmit, Vec<u8>)>,
     /// When the task that keeps the time will wake.
     armed: Option<Instant>,
 }
@@ -56,7 +56,7 @@ impl Driver {
             handles: 1,
             receive_buffers: ReceiveBuffers::default(),
             send_memory: vec![0; MAX_BATCH_BYTES].into_boxed_slice(),
-            unsent: None,
+            unsent: HashMap::new(),
             armed: None,
         };
         let driver = Arc::new(Self { state: Mutex::new(state), wake: Notify::new(), clock: Clock::start() });
@@ -107,7 +107,7 @@ impl Driver {
         }
         state.pump(self);
         let deadline = state.set.poll_timeout();
-        if state.unsent.is_some() || deadline.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
+        if !state.unsent.is_empty() || deadline.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
             self.wake();
         }
     }
@@ -169,6 +169,8 @@ impl State {
         let mut ended = Vec::new();
         let mut displaced = Vec::new();
         let Self { set, endpoint, inboxes, sockets, owned, send_memory, unsent, .. } = self;
+        // Of all sockets, since which one a batch is for is known when it is written.
+        let max_segments = sockets.values().map(|socket| socket.max_segments()).min().unwrap_or(1);
         while let Some(mut ready) = set.next_ready(now) {
             let id = ready.id;
             while let Some(request) = ready.poll_request() {
@@ -181,17 +183,28 @@ impl State {
                 displaced.extend(endpoint.handle_event(id, event));
             }
             let inbox = inboxes.entry(id).or_default();
-            while inbox.is_orphan || inbox.has_room() {
-                let Some(event) = ready.poll_event() else { break };
-                inbox.put(event);
+            while let Some(event) = ready.poll_state_event() {
+                inbox.put(event, &ready);
             }
-            while unsent.is_none() {
-                let max_segments = sockets.values().next().map_or(1, |socket| socket.max_segments());
+            // A connection that has ended brings no more than it has, and who waits for its end may not read.
+            while inbox.is_orphan || inbox.has_room() || ready.is_closed() {
+                let Some(event) = ready.poll_event() else { break };
+                inbox.put(event, &ready);
+                if inbox.incoming.len() > MAX_INCOMING
+                    && let Some(id) = inbox.incoming.pop_back()
+                {
+                    inbox.orphan(id);
+                    ready.close_channel(id);
+                }
+            }
+            inbox.look_at(&ready);
+            while !ready.selected_path().is_some_and(|path| unsent.contains_key(&path.local)) {
                 let mut out = TransmitBuffer::new(send_memory, max_segments);
                 let Some(transmit) = ready.poll_transmit(now, &mut out) else { break };
                 let bytes = out.bytes(&transmit);
-                if send(sockets, &transmit, bytes).is_err() {
-                    *unsent = Some((transmit, bytes.to_vec()));
+                // Behind what is unsent already, a check is lost: checks are repeated.
+                if let Err(Blocked(local)) = send(sockets, &transmit, bytes) {
+                    unsent.entry(local).or_insert_with(|| (transmit, bytes.to_vec()));
                 }
             }
             if ready.is_closed() && inbox.is_orphan {
@@ -208,25 +221,27 @@ impl State {
         }
     }
 
+    /// Whether a connection has not ended yet.
+    pub fn has_open(&self) -> bool {
+        self.set.ids().any(|id| self.set.get(id).is_some_and(|connection| !connection.is_closed()))
+    }
+
     fn send_unsent(&mut self) {
-        if let Some((transmit, bytes)) = self.unsent.take()
-            && send(&self.sockets, &transmit, &bytes).is_err()
-        {
-            self.unsent = Some((transmit, bytes));
-        }
+        let Self { sockets, unsent, .. } = self;
+        unsent.retain(|_, (transmit, bytes)| send(sockets, transmit, bytes).is_err());
     }
 
     fn blocked_socket(&self) -> Option<Arc<Socket>> {
-        let (transmit, _) = self.unsent.as_ref()?;
-        let Route::Udp(path) = transmit.route else { return None };
-        self.sockets.get(&path.local).cloned()
+        // One of them: when it is writable, the others are tried, too. (And the engine asks to come back anyway.)
+        self.unsent.keys().find_map(|local| self.sockets.get(local)).cloned()
     }
 
     fn remove(&mut self, id: ConnectionId) {
         self.set.remove(id);
         self.endpoint.remove(id);
         self.inboxes.remove(&id);
-        for local in self.owned.remove(&id).into_iter().flatten() {
+        for local in self.owned.remove(&id).unwrap_or_default().locals {
+            self.unsent.remove(&local);
             if let Some(socket) = self.sockets.remove(&local) {
                 socket.close();
             }
@@ -234,8 +249,8 @@ impl State {
     }
 }
 
-/// The kernel has no room now.
-struct Blocked;
+/// The kernel has no room now, for the socket of this address.
+struct Blocked(SocketAddr);
 
 /// Sends a batch. What can't be sent for another reason is lost, as datagrams may be: the layers above notice.
 fn send(sockets: &HashMap<SocketAddr, Arc<Socket>>, transmit: &Transmit, bytes: &[u8]) -> Result<(), Blocked> {
@@ -246,7 +261,7 @@ fn send(sockets: &HashMap<SocketAddr, Arc<Socket>>, transmit: &Transmit, bytes: 
         return Ok(()); // closed meanwhile
     };
     match socket.send(transmit, path, bytes) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Blocked),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Blocked(path.local)),
         Err(error) => {
             tracing::debug!(%error, remote = %path.remote, "sending failed");
             Ok(())

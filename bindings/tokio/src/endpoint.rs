@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use wigwag::{Certificate, Config, Gathering};
 
@@ -87,6 +88,31 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// Ends all connections: what they accepted is delivered, and their peers are told goodbye. Waits until that is done,
+    /// not longer than `patience`.
+    pub async fn close(&self, patience: Duration) {
+        let now = self.driver.clock.now();
+        {
+            let mut state = self.driver.lock();
+            for id in state.set.ids().collect::<Vec<_>>() {
+                if let Some(connection) = state.set.get_mut(id) {
+                    connection.close(now);
+                }
+            }
+        }
+        self.driver.wake();
+        let all_closed = async {
+            while self.driver.lock().has_open() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(patience, all_closed).await.is_err() {
+            tracing::debug!("some connections did not close in time");
+        }
+    }
+}
+
 impl Drop for Endpoint {
     fn drop(&mut self) {
         self.driver.drop_handle();
@@ -94,8 +120,14 @@ impl Drop for Endpoint {
 }
 
 fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<Arc<Socket>>> {
+    let invalid = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     if addresses.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no address to bind to"));
+        return invalid("no address to bind to");
+    }
+    if addresses.iter().any(IpAddr::is_unspecified) {
+        return invalid(
+            "a wildcard address is none that a peer could send to: name the addresses, local_addresses() lists them",
+        );
     }
     let attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
     let mut last = None;

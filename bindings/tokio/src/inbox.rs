@@ -4,13 +4,15 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use wigwag::{ChannelId, Event, Message};
+use wigwag::{ChannelId, ConnectionState, Event, Message, PeerConnection};
 
 /// Bytes of messages that are taken out of the engine ahead of their receivers. What lies beyond stays in the engine,
 /// where it closes the peer's window.
 const MAX_MESSAGE_BYTES: usize = 256 << 10;
 /// Messages, likewise: empty ones cost, too.
 const MAX_MESSAGES: usize = 1024;
+/// Channels of the peer's that nobody accepted yet; what goes beyond is closed.
+pub(crate) const MAX_INCOMING: usize = 1024;
 /// Events that wait for [`PeerConnection::next_event`](crate::PeerConnection::next_event); the oldest go first.
 const MAX_EVENTS: usize = 256;
 
@@ -25,6 +27,11 @@ pub(crate) struct Inbox {
     messages: usize,
     /// Something changed: events, states, incoming channels, room to send.
     pub changed: Arc<Notify>,
+    /// Somebody waits for room to send so many bytes. Told apart from the engine's event, which lies behind messages that may not be
+    /// taken before just this somebody has sent: an echo, for example.
+    pub wants_room: Option<usize>,
+    /// The connection's state as its handles were told: after everything that happened before it.
+    state: Option<ConnectionState>,
     /// No handle is left: whoever could have taken anything is gone.
     pub is_orphan: bool,
 }
@@ -33,6 +40,7 @@ pub(crate) struct Inbox {
 #[derive(Debug, Default)]
 pub(crate) struct ChannelInbox {
     pub messages: VecDeque<Message>,
+    pub label: String,
     pub is_open: bool,
     pub is_closed: bool,
     /// Its handle is gone: messages are dropped.
@@ -46,25 +54,48 @@ impl Inbox {
         self.bytes < MAX_MESSAGE_BYTES && self.messages < MAX_MESSAGES
     }
 
+    /// The connection is closed or failed, and everything that happened before was told.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, Some(ConnectionState::Closed | ConnectionState::Failed))
+    }
+
+    /// Tells who waits of what the engine's events, which may have to wait in the engine, would tell too late.
+    pub fn look_at(&mut self, connection: &PeerConnection) {
+        if self.wants_room.is_some_and(|len| connection.has_send_room(len)) {
+            self.wants_room = None;
+            self.changed.notify_waiters();
+        }
+        if self.state.replace(connection.connection_state()) != Some(connection.connection_state()) {
+            self.wants_room = None; // nobody will have it, if this is the end
+            self.changed.notify_waiters();
+        }
+    }
+
     /// Sorts an event of the engine to whom it concerns.
-    pub fn put(&mut self, event: Event) {
+    pub fn put(&mut self, event: Event, connection: &PeerConnection) {
         match event {
             Event::Message { channel, message } => self.put_message(channel, message),
             Event::DataChannel(id) => {
                 let channel = self.channels.entry(id).or_default();
                 channel.is_open = true;
                 channel.is_orphan = self.is_orphan;
+                channel.label = connection.channel(id).map(|info| info.config.label.clone()).unwrap_or_default();
                 self.incoming.push_back(id);
                 self.changed.notify_waiters();
             }
             Event::ChannelOpen(id) => self.change(id, |channel| channel.is_open = true),
             Event::ChannelClosed(id) => {
                 self.change(id, |channel| channel.is_closed = true);
-                if self.channels.get(&id).is_some_and(|channel| channel.is_orphan) {
+                // Gone before anybody accepted it, with nothing to be read: as if it had never been.
+                let is_nothing = |channel: &ChannelInbox| channel.is_orphan || channel.messages.is_empty();
+                let unaccepted = self.incoming.iter().position(|&incoming| incoming == id);
+                let channel = self.channels.get(&id);
+                if channel.is_some_and(|channel| channel.is_orphan || unaccepted.is_some() && is_nothing(channel)) {
                     self.channels.remove(&id);
+                    unaccepted.and_then(|at| self.incoming.remove(at));
                 }
             }
-            Event::Writable => self.changed.notify_waiters(),
+            Event::Writable => {} // `look_at` told already
             other => {
                 if let Event::BufferedAmountLow(id) = other {
                     self.change(id, |_| {});

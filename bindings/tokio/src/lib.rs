@@ -28,8 +28,8 @@ mod clock;
 mod connection;
 mod driver;
 mod endpoint;
-mod interfaces;
 mod inbox;
+mod interfaces;
 mod requests;
 mod socket;
 
@@ -41,8 +41,8 @@ pub use interfaces::{local_addresses, local_interfaces};
 /// The engine.
 pub use wigwag;
 pub use wigwag::{
-    Candidate, ChannelInit, Config, ConnectionState, DescriptionError, Event, Failure, Gathering, IceCandidate, Message,
-    Reliability, SdpType, SessionDescription,
+    Candidate, ChannelInit, Config, ConnectionState, DescriptionError, Event, Failure, Gathering, IceCandidate,
+    Message, Reliability, SdpType, SessionDescription,
 };
 
 #[cfg(doctest)]

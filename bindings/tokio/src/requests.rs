@@ -14,13 +14,22 @@ use crate::socket::Socket;
 /// How often the interfaces are looked at for changes.
 const WATCH_INTERVAL: Duration = Duration::from_secs(3);
 
+/// What was made for one connection, and goes with it.
+#[derive(Debug, Default)]
+pub(crate) struct Owned {
+    /// Sockets, by their addresses.
+    pub locals: Vec<SocketAddr>,
+    /// A task tells it of changes of the interfaces.
+    is_watched: bool,
+}
+
 /// Does what `request` asks; the answer, unless there is none or it comes later.
 pub(crate) fn answer(
     driver: &Arc<Driver>,
     id: ConnectionId,
     request: Request,
     sockets: &mut HashMap<SocketAddr, Arc<Socket>>,
-    owned: &mut Vec<SocketAddr>,
+    Owned { locals: owned, is_watched }: &mut Owned,
 ) -> Option<Answer> {
     Some(match request {
         Request::BindUdp(request) => match Socket::bind(request.local, request.ports.clone()) {
@@ -43,7 +52,8 @@ pub(crate) fn answer(
         Request::ResolveName(request) => {
             let driver = Arc::downgrade(driver);
             tokio::spawn(async move {
-                let found: std::io::Result<Vec<_>> = tokio::net::lookup_host((request.host.clone(), 0)).await.map(Iterator::collect);
+                let found: std::io::Result<Vec<_>> =
+                    tokio::net::lookup_host((request.host.clone(), 0)).await.map(Iterator::collect);
                 let answer = match found {
                     Ok(addresses) => request.resolved(addresses.iter().map(SocketAddr::ip).collect()),
                     Err(error) => request.failed(Refused::Failed(error.to_string())),
@@ -54,7 +64,9 @@ pub(crate) fn answer(
         }
         Request::WatchInterfaces(request) => match local_interfaces() {
             Ok(interfaces) => {
-                tokio::spawn(watch(Arc::downgrade(driver), id, interfaces.clone()));
+                if !std::mem::replace(is_watched, true) {
+                    tokio::spawn(watch(Arc::downgrade(driver), id, interfaces.clone()));
+                }
                 request.interfaces(interfaces)
             }
             Err(error) => request.failed(Refused::Failed(error.to_string())),

@@ -4,7 +4,7 @@
 //! chose, so that a program decides in one place what its secrets meet:
 //!
 //! - [`aws_lc_rs()`] (feature `aws-lc-rs`, the default): fast, of FIPS lineage, needs a C compiler;
-//! - [`rust_crypto()`] (feature `rust-crypto`): the RustCrypto crates, no C.
+//! - `rust_crypto()` (feature `rust-crypto`): the RustCrypto crates, no C.
 //!
 //! What protocols use for every packet is a *key*, an object made once: [`AeadKey`] seals and opens where the bytes
 //! lie, [`StreamKey`] and [`BlockKey`] are AES as SRTP and the DTLS 1.3 record numbers want it, [`MacKey`] is an HMAC
@@ -21,6 +21,8 @@
 //! Private keys are drawn from the [`rand::Rng`] that is handed in, never from the system. One exception cannot be
 //! helped: `aws-lc-rs` takes the nonce of an ECDSA signature from the system; RustCrypto computes it as RFC 6979 says.
 #![forbid(unsafe_code)]
+// Bytes from the network decide many an index: none may panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 mod hkdf;
 mod types;

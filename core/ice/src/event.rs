@@ -74,8 +74,11 @@ pub enum Key {
 /// What an endpoint must know to route datagrams to an agent; in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointEvent {
-    /// Datagrams with this key belong here from now on.
+    /// Datagrams with this key belong here from now on, whoever had it before.
     Learned(Key),
+    /// Datagrams with this key belong here if nobody has it: an authentic check came from there, and its source
+    /// address may be forged.
+    Claimed(Key),
     /// No more.
     Forgotten(Key),
 }
@@ -85,8 +88,20 @@ pub enum EndpointEvent {
 pub(crate) struct EndpointEvents(VecDeque<EndpointEvent>);
 
 impl EndpointEvents {
+    pub(crate) fn push(&mut self, event: EndpointEvent) {
+        self.0.push_back(event);
+    }
+
+    pub(crate) fn contains(&self, event: EndpointEvent) -> bool {
+        self.0.contains(&event)
+    }
+
+    pub(crate) fn remove(&mut self, gone: impl Fn(EndpointEvent) -> bool) {
+        self.0.retain(|&event| !gone(event));
+    }
+
     pub(crate) fn learn(&mut self, key: Key) {
-        self.0.push_back(EndpointEvent::Learned(key));
+        self.push(EndpointEvent::Learned(key));
     }
 
     pub(crate) fn forget(&mut self, key: Key) {

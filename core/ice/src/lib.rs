@@ -27,6 +27,8 @@
 //! A host behind a NAT that lets nobody in needs servers (STUN, TURN): those are not here yet. With a peer that has a
 //! public address it works all the same, since checks from behind the NAT make peer-reflexive candidates.
 #![forbid(unsafe_code)]
+// Bytes from the network decide many an index: none may panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 pub mod agent;
 pub mod candidate;
@@ -36,6 +38,7 @@ mod consent;
 pub mod credentials;
 pub mod event;
 mod gather;
+mod validated;
 mod write;
 
 pub use agent::{Agent, PairStats, SocketError, Stats};

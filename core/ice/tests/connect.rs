@@ -5,8 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{DELAY, Pair, agent, at, full};
+use common::{DELAY, Pair, agent, at, full, link};
 use wigwag_ice::{Config, ConnectionState, EndpointEvent, Event, Key};
+use wigwag_net::Link;
 use wigwag_proto::{Instant, UdpPath};
 use wigwag_stun::Class;
 
@@ -18,7 +19,7 @@ fn a_quick_connection_takes_a_round_trip() {
     pair.complete(Duration::from_secs(1));
     let path = pair.assert_agreed();
     assert_eq!(path, UdpPath { local: at("10.0.0.1:1000"), remote: at("10.0.0.2:2000") });
-    for side in &pair.sides {
+    for side in pair.sides() {
         use ConnectionState::{Checking, Completed, Connected};
         assert_eq!(side.states(), [Checking, Connected, Completed]);
         assert_eq!(side.agent.round_trip_time(), Some(2 * DELAY));
@@ -36,7 +37,7 @@ fn ipv6_and_several_addresses() {
     let mut pair = Pair::new(agent(full(true), 1), agent(full(false), 2), 3);
     pair.bind(&["10.0.0.1:1000", "[2001:db8::1]:1000"], &["10.0.0.2:2000", "[2001:db8::2]:2000", "172.17.0.1:1"]);
     // Nobody answers on the third.
-    pair.filter = Box::new(|path, _| path.remote.port() != 1 && path.local.port() != 1);
+    pair.set_filter(|path, _| path.remote.port() != 1 && path.local.port() != 1);
     pair.introduce();
     pair.complete(Duration::from_secs(2));
     assert!(pair.assert_agreed().local.is_ipv6(), "IPv6 is preferred");
@@ -44,10 +45,10 @@ fn ipv6_and_several_addresses() {
 
 #[test]
 fn through_loss_reordering_and_duplicates() {
-    for loss in [5, 10, 20, 30] {
-        for seed in 0..12 {
-            let mut pair = Pair::introduced(seed);
-            (pair.loss, pair.duplicates, pair.jitter) = (loss, 10, Duration::from_millis(60));
+    for loss in [0.05, 0.1, 0.2, 0.3] {
+        for seed in wigwag_net::seeds(12) {
+            let mut pair = Pair::introduced(seed as u8);
+            pair.set_link(Link { loss, duplication: 0.1, jitter: Duration::from_millis(60), ..link() });
             pair.complete(Duration::from_secs(25));
             pair.assert_agreed();
         }
@@ -58,9 +59,9 @@ fn through_loss_reordering_and_duplicates() {
 fn same_seed_same_bytes() {
     let run = |seed| {
         let mut pair = Pair::introduced(seed);
-        (pair.loss, pair.duplicates, pair.jitter) = (20, 10, Duration::from_millis(60));
+        pair.set_link(Link { loss: 0.2, duplication: 0.1, jitter: Duration::from_millis(60), ..link() });
         pair.run(Duration::from_secs(60));
-        (pair.digest, pair.sides[0].sent, pair.sides[1].sent)
+        (pair.digest(), pair[0].sent, pair[1].sent)
     };
     assert_eq!(run(7), run(7));
     assert_ne!(run(7), run(8));
@@ -75,12 +76,12 @@ fn a_role_conflict_is_resolved() {
             let mut pair = Pair::new(left, right, seed);
             pair.bind(&["10.0.0.1:1000"], &["10.0.0.2:2000"]);
             pair.introduce();
-            pair.loss = u32::from(seed % 2) * 20;
+            pair.set_link(Link { loss: f64::from(seed % 2) * 0.2, ..link() });
             pair.complete(Duration::from_secs(25));
             pair.assert_agreed();
-            assert_ne!(pair.sides[0].agent.is_controlling(), pair.sides[1].agent.is_controlling());
+            assert_ne!(pair[0].agent.is_controlling(), pair[1].agent.is_controlling());
             let changed = |event: &&Event| matches!(event, Event::RoleChanged { .. });
-            assert!(pair.sides.iter().any(|side| side.events.iter().any(|event| changed(&event))));
+            assert!(pair.sides().iter().any(|side| side.events.iter().any(|event| changed(&event))));
         }
     }
 }
@@ -96,8 +97,8 @@ fn a_lite_agent_and_a_full_one() {
             pair.bind(&["10.0.0.1:1000"], &["10.0.0.2:2000"]);
             // The lite side need not know the other's candidates.
             pair.tell(usize::from(lite_first));
-            let credentials = pair.sides[usize::from(lite_first)].agent.local_credentials().clone();
-            let lite = &mut pair.sides[1 - usize::from(lite_first)].agent;
+            let credentials = pair[usize::from(lite_first)].agent.local_credentials().clone();
+            let lite = &mut pair[1 - usize::from(lite_first)].agent;
             lite.set_controlling(false);
             lite.set_remote_credentials(credentials);
             lite.set_remote_end_of_candidates();
@@ -115,7 +116,7 @@ fn a_lite_agent_notices_silence() {
     pair.bind(&["10.0.0.1:1000"], &["10.0.0.2:2000"]);
     pair.introduce();
     pair.complete(Duration::from_secs(2));
-    pair.filter = Box::new(|_, _| false);
+    pair.set_filter(|_, _| false);
     pair.run(Duration::from_secs(31));
     assert_eq!(pair.states(), [ConnectionState::Failed; 2]);
 }
@@ -137,18 +138,19 @@ fn candidates_may_trickle_in_either_way() {
     // Only one side hears of the other's candidate: the other learns it from the check.
     for knowing in 0..2 {
         let mut pair = Pair::new(agent(full(true), 1), agent(full(false), 2), 3);
-        let [left, right] = pair.sides.each_ref().map(|side| side.agent.local_credentials().clone());
-        pair.sides[0].agent.set_remote_credentials(right);
-        pair.sides[1].agent.set_remote_credentials(left);
+        let [left, right] = pair.sides().map(|side| side.agent.local_credentials().clone());
+        pair[0].agent.set_remote_credentials(right);
+        pair[1].agent.set_remote_credentials(left);
         pair.run(Duration::from_secs(1));
         pair.bind(&["10.0.0.1:1000"], &["10.0.0.2:2000"]);
         pair.run(Duration::from_secs(10));
         assert_eq!(pair.states(), [ConnectionState::Checking; 2]);
-        let candidate = pair.sides[1 - knowing].agent.local_candidates().next().unwrap();
-        pair.sides[knowing].agent.add_remote_candidate(pair.now, candidate);
+        let candidate = pair[1 - knowing].agent.local_candidates().next().unwrap();
+        let now = pair.now();
+        pair[knowing].agent.add_remote_candidate(now, candidate);
         pair.connect(Duration::from_millis(300));
         pair.assert_agreed();
-        pair.sides.iter_mut().for_each(|side| side.agent.set_remote_end_of_candidates());
+        (0..2).for_each(|side| pair[side].agent.set_remote_end_of_candidates());
         pair.complete(Duration::from_millis(300));
     }
 }
@@ -158,12 +160,13 @@ fn candidates_may_come_before_the_credentials() {
     let mut pair = Pair::new(agent(full(true), 1), agent(full(false), 2), 3);
     pair.bind(&["10.0.0.1:1000"], &["10.0.0.2:2000"]);
     for to in 0..2 {
-        let candidate = pair.sides[1 - to].agent.local_candidates().next().unwrap();
-        pair.sides[to].agent.add_remote_candidate(pair.now, candidate);
+        let candidate = pair[1 - to].agent.local_candidates().next().unwrap();
+        let now = pair.now();
+        pair[to].agent.add_remote_candidate(now, candidate);
     }
     pair.run(Duration::from_secs(40));
     assert_eq!(pair.states(), [ConnectionState::New; 2]);
-    assert_eq!((pair.sides[0].sent, pair.sides[1].sent), (0, 0));
+    assert_eq!((pair[0].sent, pair[1].sent), (0, 0));
     pair.introduce();
     pair.complete(Duration::from_secs(1));
 }
@@ -175,14 +178,14 @@ fn checks_before_the_answer_are_remembered() {
     pair.bind(&["10.0.0.1:1000"], &["10.0.0.2:2000"]);
     pair.tell(1);
     pair.run(Duration::from_millis(300));
-    let offerer = &pair.sides[0].agent;
+    let offerer = &pair[0].agent;
     assert_eq!((offerer.stats().checks_received, offerer.stats().responses_sent), (1, 1));
     let path = UdpPath { local: at("10.0.0.1:1000"), remote: at("10.0.0.2:2000") };
     assert!(offerer.is_validated(path), "DTLS may come before the answer");
-    assert_eq!(pair.sides[1].agent.selected_path(), Some(path.reversed()));
-    let credentials = pair.sides[1].agent.local_credentials().clone();
-    pair.sides[0].agent.set_remote_credentials(credentials);
-    pair.sides[0].agent.set_remote_end_of_candidates();
+    assert_eq!(pair[1].agent.selected_path(), Some(path.reversed()));
+    let credentials = pair[1].agent.local_credentials().clone();
+    pair[0].agent.set_remote_credentials(credentials);
+    pair[0].agent.set_remote_end_of_candidates();
     pair.complete(Duration::from_millis(300));
     pair.assert_agreed();
 }
@@ -190,16 +193,16 @@ fn checks_before_the_answer_are_remembered() {
 #[test]
 fn nobody_answers() {
     let mut pair = Pair::introduced(1);
-    pair.filter = Box::new(|_, _| false);
+    pair.set_filter(|_, _| false);
     pair.run(Duration::from_secs(29));
     assert_eq!(pair.states(), [ConnectionState::Checking; 2]);
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.states(), [ConnectionState::Failed; 2]);
-    let sent = pair.sides[0].sent;
+    let sent = pair[0].sent;
     assert!(sent < 10, "{sent} checks to somebody who never answered");
     pair.run(Duration::from_secs(100));
-    assert_eq!(pair.sides[0].sent, sent);
-    assert_eq!(pair.sides[0].keys.len(), 1, "only the fragment");
+    assert_eq!(pair[0].sent, sent);
+    assert_eq!(pair[0].keys.len(), 1, "only the fragment");
 }
 
 /// Somebody who is late finds us nevertheless.
@@ -209,10 +212,10 @@ fn failure_is_taken_back_when_the_other_side_comes() {
     pair.bind(&["10.0.0.1:1000"], &["10.0.0.2:2000"]);
     pair.tell(1);
     let socket = at("10.0.0.1:1000");
-    pair.sides[0].agent.remove_udp_socket(socket);
+    pair[0].agent.remove_udp_socket(socket);
     pair.run(Duration::from_secs(40));
-    assert_eq!(pair.sides[1].agent.state(), ConnectionState::Failed);
-    pair.sides[0].agent.add_udp_socket(socket).unwrap();
+    assert_eq!(pair[1].agent.state(), ConnectionState::Failed);
+    pair[0].agent.add_udp_socket(socket).unwrap();
     pair.tell(0);
     pair.connect(Duration::from_secs(1));
     pair.assert_agreed();
@@ -238,13 +241,13 @@ fn the_other_side_behind_a_translator() {
     // The right side's socket is seen as 203.0.113.9:9 by the left one, which is told something else.
     let mut pair = Pair::new(agent(full(true), 1), agent(full(false), 2), 3);
     pair.bind(&["198.51.100.1:1000"], &["192.168.0.2:2000"]);
-    pair.filter = Box::new(|path, class| class != Class::Request || path.remote != at("192.168.0.2:2000"));
+    pair.set_filter(|path, class| class != Class::Request || path.remote != at("192.168.0.2:2000"));
     pair.introduce();
     pair.run(Duration::from_secs(2));
     // Its own checks get through, and those of the left side to the same pair do not; a triggered check neither:
     // the right side is valid by itself, and stays patient on the left.
-    assert_eq!(pair.sides[1].agent.state(), ConnectionState::Connected);
-    pair.filter = Box::new(|_, _| true);
+    assert_eq!(pair[1].agent.state(), ConnectionState::Connected);
+    pair.set_filter(|_, _| true);
     pair.complete(Duration::from_secs(10));
 }
 
@@ -252,11 +255,11 @@ fn the_other_side_behind_a_translator() {
 fn closing_forgets_everything() {
     let mut pair = Pair::introduced(1);
     pair.complete(Duration::from_secs(1));
-    for side in &mut pair.sides {
-        side.agent.close(pair.now);
-    }
+    let now = pair.now();
+    (0..2).for_each(|side| pair[side].agent.close(now));
     pair.run(Duration::from_secs(100));
-    for side in &mut pair.sides {
+    for side in 0..2 {
+        let side = &mut pair[side];
         assert_eq!(side.keys, []);
         assert_eq!(side.agent.poll_timeout(), None);
         assert_eq!(side.agent.selected_path(), None);

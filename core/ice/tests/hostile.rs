@@ -156,16 +156,17 @@ fn candidates_that_nobody_can_be_at() {
 #[test]
 fn an_answer_from_elsewhere_fails_the_pair() {
     let mut pair = Pair::introduced(1);
-    let check = transmit(&mut pair.sides[0].agent, Instant(0)).unwrap();
+    let now = pair.now();
+    let check = transmit(&mut pair[0].agent, now).unwrap();
     let request = Message::parse(&check).unwrap();
-    let pwd = pair.sides[1].agent.local_credentials().pwd.clone();
+    let pwd = pair[1].agent.local_credentials().pwd.clone();
     let mut memory = [0; 200];
     let mut answer = MessageBuilder::new(&mut memory, Class::Success, Method::BINDING, request.transaction());
     answer.xor_mapped_address(at("10.0.0.1:1000"));
     answer.message_integrity(pwd.as_bytes(), wigwag_crypto::aws_lc_rs());
     let len = answer.finish().unwrap();
-    let agent = &mut pair.sides[0].agent;
-    agent.handle_packet(Instant(1), PATH(), &memory[..len]);
+    let agent = &mut pair[0].agent;
+    agent.handle_packet(now, PATH(), &memory[..len]);
     assert!(agent.selected_path().is_none() && !agent.is_validated(PATH()));
     assert_eq!(agent.pairs().next().unwrap().state, wigwag_ice::PairState::Failed);
 }
@@ -189,12 +190,12 @@ proptest! {
     fn any_calls(calls in proptest::collection::vec((0_u8..12, any::<u32>(), proptest::collection::vec(any::<u8>(), 0..60)), 1..120)) {
         let mut pair = Pair::introduced(9);
         let mut flying: Vec<(UdpPath, Vec<u8>)> = Vec::new();
-        let mut now = Instant(0);
+        let mut now = pair.now();
         for (call, number, bytes) in calls {
             now += Duration::from_micros(u64::from(number % 3_000_000));
             let (index, other) = ((number % 2) as usize, (1 - number % 2) as usize);
-            let told = pair.sides[other].agent.local_credentials().clone();
-            let agent = &mut pair.sides[index].agent;
+            let told = pair[other].agent.local_credentials().clone();
+            let agent = &mut pair[index].agent;
             match call {
                 0 => agent.handle_timeout(now),
                 1 => agent.handle_packet(now, PATH(), &bytes),
@@ -227,11 +228,12 @@ proptest! {
                             let at = number as usize % bytes.len();
                             bytes[at] ^= 1 << (number % 8);
                         }
-                        pair.sides[other].agent.handle_packet(now, path, &bytes);
+                        pair[other].agent.handle_packet(now, path, &bytes);
                     }
                 }
             }
-            for side in &mut pair.sides {
+            for side in 0..2 {
+                let side = &mut pair[side];
                 let promised = side.agent.can_transmit();
                 let mut memory = [0; 1500];
                 let mut out = TransmitBuffer::new(&mut memory, 1);
@@ -243,7 +245,8 @@ proptest! {
                 }
             }
         }
-        for side in &mut pair.sides {
+        for side in 0..2 {
+                let side = &mut pair[side];
             side.agent.close(now);
             let keys = std::iter::from_fn(|| side.agent.poll_endpoint_event()).count();
             prop_assert_eq!(keys, 0, "nothing was told, so nothing is left to tell");

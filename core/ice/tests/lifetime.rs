@@ -5,8 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Pair, agent, at, full};
+use common::{Pair, agent, at, full, link};
 use wigwag_ice::{ConnectionState, Event, Key};
+use wigwag_net::Link;
 use wigwag_stun::Class;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -15,10 +16,10 @@ const SECOND: Duration = Duration::from_secs(1);
 fn an_idle_connection_costs_a_check_every_five_seconds() {
     let mut pair = Pair::introduced(1);
     pair.complete(SECOND);
-    let before = pair.sides.each_ref().map(|side| side.agent.stats().consent_checks_sent);
+    let before = pair.sides().map(|side| side.agent.stats().consent_checks_sent);
     pair.run(1000 * SECOND);
     assert_eq!(pair.states(), [ConnectionState::Completed; 2]);
-    for (side, before) in pair.sides.iter().zip(before) {
+    for (side, before) in pair.sides().into_iter().zip(before) {
         let checks = side.agent.stats().consent_checks_sent - before;
         assert!((180..220).contains(&checks), "{checks}");
     }
@@ -30,13 +31,13 @@ fn without_answers_there_is_silence_within_thirty_seconds() {
         let mut pair = Pair::introduced(seed);
         pair.complete(SECOND);
         pair.run(SECOND * u32::from(seed) * 3);
-        pair.filter = Box::new(|_, class| class == Class::Request);
-        let start = pair.now;
+        pair.set_filter(|_, class| class == Class::Request);
+        let start = pair.now();
         pair.run(Duration::from_millis(30_100));
         assert_eq!(pair.states(), [ConnectionState::Failed; 2]);
-        let lost = pair.sides.each_ref().map(|side| side.last_sent);
+        let lost = pair.sides().map(|side| side.last_sent);
         pair.run(100 * SECOND);
-        for (side, last) in pair.sides.iter().zip(lost) {
+        for (side, last) in pair.sides().into_iter().zip(lost) {
             assert_eq!(side.last_sent, last, "silence");
             assert!(last - start <= 30 * SECOND + Duration::from_millis(50));
             assert_eq!(side.agent.selected_path(), None);
@@ -49,13 +50,13 @@ fn without_answers_there_is_silence_within_thirty_seconds() {
 fn a_short_silence_passes() {
     let mut pair = Pair::introduced(1);
     pair.complete(SECOND);
-    pair.filter = Box::new(|_, _| false);
+    pair.set_filter(|_, _| false);
     pair.run(15 * SECOND);
     assert_eq!(pair.states(), [ConnectionState::Disconnected; 2]);
-    pair.filter = Box::new(|_, _| true);
+    pair.set_filter(|_, _| true);
     pair.complete(10 * SECOND);
     pair.assert_agreed();
-    for side in &pair.sides {
+    for side in pair.sides() {
         use ConnectionState::{Checking, Completed, Connected, Disconnected};
         let states = side.states();
         assert_eq!(states[..4], [Checking, Connected, Completed, Disconnected]);
@@ -66,7 +67,7 @@ fn a_short_silence_passes() {
 fn some_loss_is_not_a_disconnection() {
     let mut pair = Pair::introduced(4);
     pair.complete(SECOND);
-    pair.loss = 5;
+    pair.set_link(Link { loss: 0.05, ..link() });
     pair.run(600 * SECOND);
     assert_eq!(pair.states(), [ConnectionState::Completed; 2]);
 }
@@ -75,8 +76,9 @@ fn some_loss_is_not_a_disconnection() {
 fn a_device_that_sleeps_wakes_up_without_consent() {
     let mut pair = Pair::introduced(1);
     pair.complete(SECOND);
-    let side = &mut pair.sides[0].agent;
-    side.handle_timeout(pair.now + 3600 * SECOND);
+    let now = pair.now();
+    let side = &mut pair[0].agent;
+    side.handle_timeout(now + 3600 * SECOND);
     assert_eq!(side.state(), ConnectionState::Failed);
 }
 
@@ -89,15 +91,15 @@ fn when_the_selected_pair_dies_another_takes_over() {
             let net = |address: std::net::SocketAddr| address.to_string()[..4].to_owned();
             (net(path.local) == net(path.remote)).then(|| net(path.local))
         };
-        pair.filter = Box::new(move |path, _| same_net(path).is_some());
+        pair.set_filter(move |path, _| same_net(path).is_some());
         pair.introduce();
         pair.complete(5 * SECOND);
         pair.run(3 * SECOND);
         let selected = pair.assert_agreed();
         let dead = same_net(selected).unwrap();
-        pair.filter = Box::new(move |path, _| same_net(path).is_some_and(|net| net != dead));
+        pair.set_filter(move |path, _| same_net(path).is_some_and(|net| net != dead));
         if socket_is_told {
-            pair.sides[0].agent.remove_udp_socket(selected.local);
+            pair[0].agent.remove_udp_socket(selected.local);
         }
         pair.run(if socket_is_told { 2 * SECOND } else { 20 * SECOND });
         let other = pair.assert_agreed();
@@ -110,23 +112,25 @@ fn when_the_selected_pair_dies_another_takes_over() {
 
 #[test]
 fn a_restart_keeps_the_path_until_there_is_a_new_one() {
-    for loss in [0, 20] {
-        let mut pair = Pair::introduced(loss as u8);
+    for (seed, loss) in [(0, 0.0), (20, 0.2)] {
+        let mut pair = Pair::introduced(seed);
         pair.complete(SECOND);
         let before = pair.assert_agreed();
-        let fragments = pair.sides.each_ref().map(|side| side.agent.local_credentials().ufrag.clone());
-        pair.sides[0].agent.restart(pair.now);
+        let fragments = pair.sides().map(|side| side.agent.local_credentials().ufrag.clone());
+        let now = pair.now();
+        pair[0].agent.restart(now);
         pair.run(60 * SECOND);
         assert_eq!(pair.assert_agreed(), before, "the other side was not told yet");
-        pair.loss = loss;
-        pair.sides[1].agent.restart(pair.now);
+        pair.set_link(Link { loss, ..link() });
+        let now = pair.now();
+        pair[1].agent.restart(now);
         pair.introduce();
         pair.run(25 * SECOND);
-        pair.loss = 0;
+        pair.set_link(link());
         pair.run(10 * SECOND);
         assert_eq!(pair.assert_agreed(), before);
         assert_eq!(pair.states(), [ConnectionState::Completed; 2]);
-        for (side, fragment) in pair.sides.iter().zip(fragments) {
+        for (side, fragment) in pair.sides().into_iter().zip(fragments) {
             assert_ne!(side.agent.local_credentials().ufrag, fragment);
             assert!(!side.states().contains(&ConnectionState::Failed));
             let told = side.events.iter().filter(|event| matches!(event, Event::LocalCandidate(_)));
@@ -141,10 +145,11 @@ fn a_restart_keeps_the_path_until_there_is_a_new_one() {
 fn a_restart_moves_to_another_network() {
     let mut pair = Pair::introduced(1);
     pair.complete(SECOND);
-    pair.sides[0].agent.add_udp_socket(at("10.7.0.1:7000")).unwrap();
-    pair.filter = Box::new(|path, _| path.local.port() != 1000 && path.remote.port() != 1000);
-    pair.sides[0].agent.restart(pair.now);
-    pair.sides[1].agent.restart(pair.now);
+    pair.bind(&["10.7.0.1:7000"], &[]);
+    pair.set_filter(|path, _| path.local.port() != 1000 && path.remote.port() != 1000);
+    let now = pair.now();
+    pair[0].agent.restart(now);
+    pair[1].agent.restart(now);
     pair.introduce();
     pair.complete(5 * SECOND);
     assert_eq!(pair.assert_agreed().local, at("10.7.0.1:7000"));
@@ -154,11 +159,12 @@ fn a_restart_moves_to_another_network() {
 fn a_restart_after_failure() {
     let mut pair = Pair::introduced(1);
     pair.complete(SECOND);
-    pair.filter = Box::new(|_, _| false);
+    pair.set_filter(|_, _| false);
     pair.run(40 * SECOND);
     assert_eq!(pair.states(), [ConnectionState::Failed; 2]);
-    pair.filter = Box::new(|_, _| true);
-    pair.sides.iter_mut().for_each(|side| side.agent.restart(pair.now));
+    pair.set_filter(|_, _| true);
+    let now = pair.now();
+    (0..2).for_each(|side| pair[side].agent.restart(now));
     assert_eq!(pair.states(), [ConnectionState::Checking; 2]);
     pair.introduce();
     pair.complete(SECOND);
@@ -176,10 +182,10 @@ fn after_a_bad_network_both_agree() {
                 &["10.0.0.2:2000", "[2001:db8::2]:2", "10.1.0.2:5"],
             );
             pair.introduce();
-            (pair.loss, pair.duplicates, pair.jitter) = (30, 20, Duration::from_millis(100));
+            pair.set_link(Link { loss: 0.3, duplication: 0.2, jitter: Duration::from_millis(100), ..link() });
             pair.connect(5 * SECOND);
             pair.run(30 * SECOND);
-            pair.loss = 0;
+            pair.set_link(link());
             pair.run(20 * SECOND);
             pair.assert_agreed();
             assert_eq!(pair.states(), [ConnectionState::Completed; 2]);

@@ -32,7 +32,7 @@ pub use wigwag_dtls::Versions as DtlsVersions;
 /// What a [`PeerConnection`](crate::PeerConnection) is made with.
 ///
 /// ```
-/// # #[cfg(feature = "aws-lc-rs")] {
+/// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
 /// use wigwag::{Config, Gathering};
 ///
 /// let mut config = Config::new([7; 32]); // in production: 32 bytes of the system's randomness
@@ -75,10 +75,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults, with the default provider (aws-lc-rs).
-    #[cfg(feature = "aws-lc-rs")]
+    /// The defaults, with the default provider: aws-lc-rs, or RustCrypto where that feature is off.
+    #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
     pub fn new(seed: [u8; 32]) -> Self {
-        Self::with_provider(seed, wigwag_crypto::aws_lc_rs())
+        Self::with_provider(seed, wigwag_crypto::default_provider())
     }
 
     /// The defaults, with a provider of the caller's.

@@ -21,7 +21,7 @@ use wigwag_stun::Class;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
-/// Two connections claimed one key; the newer claim was verified, and has it now.
+/// Two connections had one path in turn; the newer has proved that it owns it now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Displaced {
     /// Who had it before: no datagram of that path reaches it any more. Tell it with
@@ -34,7 +34,7 @@ pub struct Displaced {
 /// Routes the datagrams of one socket (or of several) to connections.
 ///
 /// ```
-/// # #[cfg(feature = "aws-lc-rs")] {
+/// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
 /// use wigwag::{Config, ConnectionId, Endpoint, PeerConnection};
 ///
 /// let mut endpoint = Endpoint::default();
@@ -59,8 +59,13 @@ pub struct Endpoint {
 impl Endpoint {
     /// Learns or forgets a key of the connection `id`, in the order in which the connection told it. Says if another
     /// connection lost its path by that.
+    ///
+    /// A check may come from a forged address, so what is only [claimed](EndpointEvent::Claimed) by one is granted if
+    /// nobody has it; an answer to a check of ours proves where the peer is, and takes the path over.
     pub fn handle_event(&mut self, id: ConnectionId, event: EndpointEvent) -> Option<Displaced> {
         match event {
+            EndpointEvent::Claimed(key) if self.routes.get(&key).is_some_and(|&owner| owner != id) => None,
+            EndpointEvent::Claimed(key) => self.handle_event(id, EndpointEvent::Learned(key)),
             EndpointEvent::Learned(key) => {
                 self.keys.entry(id).or_default().insert(key);
                 let before = self.routes.insert(key, id).filter(|&before| before != id)?;

@@ -24,6 +24,8 @@
 //!
 //! Everything that is random comes from [`Config::seed`]: with the same seed and the same input, the same bytes leave.
 #![forbid(unsafe_code)]
+// Bytes from the network decide many an index: none may panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 mod config;
 mod connection;
@@ -33,20 +35,20 @@ mod negotiation;
 mod set;
 mod state;
 
-pub use config::{
-    Config, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DtlsVersions, Gathering,
-};
+pub use config::{Config, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DtlsVersions, Gathering};
 pub use connection::{ChannelInit, DataChannel, PeerConnection, Stats};
 pub use endpoint::{ConnectionId, Displaced, Endpoint};
 pub use event::{Event, Message};
 pub use negotiation::{CandidateError, DescriptionError, IceCandidate, SdpType, SessionDescription};
 pub use set::{ConnectionSet, Ready};
-pub use state::{
-    ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState,
-};
+pub use state::{ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState};
 
+#[cfg(feature = "aws-lc-rs")]
+pub use wigwag_crypto::aws_lc_rs;
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 pub use wigwag_crypto::default_provider;
+#[cfg(feature = "rust-crypto")]
+pub use wigwag_crypto::rust_crypto;
 pub use wigwag_crypto::{CryptoProvider, Provider};
 pub use wigwag_dtls::{Certificate, CertificateError, Fingerprint};
 pub use wigwag_ice::{Candidate, Config as IceConfig, EndpointEvent, Key, SocketError};

@@ -15,7 +15,7 @@ use crate::endpoint::ConnectionId;
 /// Owns connections, and knows which of them want to be polled.
 ///
 /// ```
-/// # #[cfg(feature = "aws-lc-rs")] {
+/// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
 /// use wigwag::{Config, ConnectionSet, Instant, PeerConnection};
 ///
 /// let mut set = ConnectionSet::default();

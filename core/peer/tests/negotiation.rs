@@ -85,7 +85,8 @@ fn what_an_offer_has_beside_data_is_rejected_in_its_place() {
     let mut bob = connection(2);
     let offer = with_channel(1).create_offer().unwrap().sdp;
     let (session, data) = offer.split_at(offer.find("m=").unwrap());
-    let media = |kind: &str, mid: &str| format!("m={kind} 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n");
+    let media =
+        |kind: &str, mid: &str| format!("m={kind} 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n");
     let session = session.replace("BUNDLE 0", "BUNDLE a v 0");
     let offer = format!("{session}{}{}{data}", media("audio", "a"), media("video", "v"));
     bob.set_remote_description(NOW, SessionDescription::offer(offer)).unwrap();
@@ -160,7 +161,10 @@ fn glare_ends_well() {
     let answer = polite.set_local_description_implicitly(NOW).unwrap();
     assert_eq!(answer.kind, SdpType::Answer);
     impolite.set_remote_description(NOW, answer).unwrap();
-    assert_eq!((polite.signaling_state(), impolite.signaling_state()), (SignalingState::Stable, SignalingState::Stable));
+    assert_eq!(
+        (polite.signaling_state(), impolite.signaling_state()),
+        (SignalingState::Stable, SignalingState::Stable)
+    );
 }
 
 #[test]
@@ -232,4 +236,108 @@ fn a_closed_connection_says_so() {
     assert!(matches!(alice.create_offer(), Err(DescriptionError::WrongState { state: SignalingState::Closed, .. })));
     assert_eq!(alice.create_data_channel("late", ChannelInit::default()), Err(wigwag::OpenError::Closed));
     assert_eq!(alice.add_ice_candidate(NOW, &IceCandidate::default()), Err(CandidateError::Closed));
+}
+
+const AUDIO: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:a\r\na=ice-ufrag:other\r\n";
+
+#[test]
+fn a_rejected_section_may_come_back_as_another_kind() {
+    let mut bob = connection(2);
+    let offer = with_channel(1).create_offer().unwrap().sdp;
+    let (session, data) = offer.split_at(offer.find("m=").unwrap());
+    for section in [AUDIO.to_owned(), AUDIO.replace("m=audio", "m=video").replace("mid:a", "mid:v")] {
+        let offer = format!("{session}{section}{data}");
+        bob.set_remote_description(NOW, SessionDescription::offer(offer)).unwrap();
+        bob.set_local_description_implicitly(NOW).unwrap();
+    }
+    // The section with the data channels stays what it is.
+    let moved = format!("{session}{data}{AUDIO}");
+    assert!(bob.set_remote_description(NOW, SessionDescription::offer(moved)).is_err());
+}
+
+#[test]
+fn candidates_of_other_sections_are_nobodys() {
+    let mut bob = connection(2);
+    let offer = with_channel(1).create_offer().unwrap().sdp;
+    let (session, data) = offer.split_at(offer.find("m=").unwrap());
+    let offer = format!("{session}{AUDIO}{data}");
+    bob.set_remote_description(NOW, SessionDescription::offer(offer.clone())).unwrap();
+    let candidate = |mid: &str, ufrag: Option<&str>| IceCandidate {
+        candidate: "candidate:1 1 udp 2122260223 192.0.2.7 5000 typ host".to_owned(),
+        sdp_mid: Some(mid.to_owned()),
+        username_fragment: ufrag.map(str::to_owned),
+        ..Default::default()
+    };
+    let ours = line(&offer, "a=ice-ufrag:other").map(|_| ()).and(Some(()));
+    assert!(ours.is_some());
+    for (mid, ufrag) in [("a", Some("other")), ("a", None), ("0", None)] {
+        assert_eq!(bob.add_ice_candidate(NOW, &candidate(mid, ufrag)), Ok(()), "{mid} {ufrag:?}");
+    }
+    let stale = bob.add_ice_candidate(NOW, &candidate("0", Some("other")));
+    assert_eq!(stale, Err(CandidateError::UnknownUserFragment("other".to_owned())));
+}
+
+#[test]
+fn data_channels_that_are_rejected_are_closed() {
+    let mut alice = connection(1);
+    let channel = alice.create_data_channel("data", ChannelInit::default()).unwrap();
+    let offer = alice.set_local_description_implicitly(NOW).unwrap();
+    let answer = offer.sdp.replace("m=application 1000", "m=application 0").replace("setup:actpass", "setup:passive");
+    events(&mut alice);
+    alice.set_remote_description(NOW, SessionDescription::answer(answer)).unwrap();
+    let events = events(&mut alice);
+    assert!(events.iter().any(|event| matches!(event, Event::ChannelClosed(closed) if *closed == channel)));
+    assert!(!events.iter().any(|event| matches!(event, Event::NegotiationNeeded)), "offers without end");
+}
+
+/// The network changed: a restart looks for what there is now.
+#[test]
+fn a_restart_gathers_again() {
+    let mut config = Config::new([1; 32]);
+    config.gathering = wigwag::Gathering::Interfaces;
+    let mut alice = PeerConnection::new(config).unwrap();
+    alice.create_data_channel("data", ChannelInit::default()).unwrap();
+    let gather = |alice: &mut PeerConnection, address: &str| {
+        let mut bound = 0;
+        while let Some(request) = alice.poll_request() {
+            let answer = match request {
+                wigwag::Request::WatchInterfaces(request) => {
+                    request.interfaces(vec![wigwag::Interface::new("if0", address.parse().unwrap())])
+                }
+                wigwag::Request::BindUdp(request) => {
+                    bound += 1;
+                    let local = std::net::SocketAddr::new(request.local.ip(), 4000 + bound);
+                    request.bound(local)
+                }
+                wigwag::Request::CloseUdp(_) => continue,
+                other => panic!("{other:?}"),
+            };
+            alice.handle_input(NOW, wigwag::Input::Answer(answer));
+        }
+        bound
+    };
+    let mut bob = connection(2);
+    let offer = alice.set_local_description_implicitly(NOW).unwrap();
+    assert_eq!(gather(&mut alice, "192.0.2.1"), 1);
+    bob.set_remote_description(NOW, offer).unwrap();
+    let answer = bob.set_local_description_implicitly(NOW).unwrap();
+    alice.set_remote_description(NOW, answer).unwrap();
+    assert!(alice.local_description().unwrap().sdp.contains("192.0.2.1"));
+
+    let moved = [wigwag::Interface::new("if1", "198.51.100.1".parse().unwrap())];
+    alice.handle_input(NOW, wigwag::Input::Interfaces(&moved));
+    alice.restart_ice();
+    events(&mut alice);
+    alice.set_local_description_implicitly(NOW).unwrap();
+    assert_eq!(gather(&mut alice, "198.51.100.1"), 1);
+    let sdp = alice.local_description().unwrap().sdp;
+    assert!(sdp.contains("198.51.100.1") && !sdp.contains("192.0.2.1"), "{sdp}");
+    let told: Vec<IceCandidate> = events(&mut alice)
+        .into_iter()
+        .filter_map(|event| if let Event::IceCandidate(candidate) = event { Some(candidate) } else { None })
+        .collect();
+    let ufrag = line(&sdp, "a=ice-ufrag:").unwrap();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].candidate.contains(&format!("ufrag {ufrag}")) && told[1].candidate.is_empty(), "{told:?}");
+    assert!(told.iter().all(|candidate| candidate.username_fragment.as_deref() == Some(ufrag)));
 }

@@ -22,6 +22,8 @@
 //! - [`serial`]: numbers that wrap around (RFC 1982);
 //! - [`random`]: the one source of randomness, a seed.
 #![forbid(unsafe_code)]
+// Bytes from the network decide many an index: none may panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 pub mod input;
 pub mod random;

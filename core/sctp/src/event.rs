@@ -127,6 +127,8 @@ pub struct Stats {
     pub retransmissions: u64,
     /// Retransmissions that turned out to be unnecessary.
     pub spurious_retransmissions: u64,
+    /// DATA chunks that could not be sent again, because packets have become too short for them.
+    pub chunks_too_long: u64,
     /// Retransmission timeouts (T3-rtx).
     pub timeouts: u64,
     /// Messages given up because of their channel's limits, ours.

@@ -22,6 +22,16 @@ impl Ranges {
         self.runs.is_empty()
     }
 
+    /// Holds more places than few holes need.
+    pub fn has_grown(&self) -> bool {
+        self.runs.capacity() > 64
+    }
+
+    /// Gives back places that are not used.
+    pub fn shrink_to_fit(&mut self) {
+        self.runs.shrink_to_fit();
+    }
+
     pub fn clear(&mut self) {
         self.runs.clear();
     }

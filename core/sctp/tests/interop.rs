@@ -3,140 +3,199 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::association;
-use rand::RngExt;
+use common::{End, association, path};
 use sctp_proto::{
-    Association as Theirs, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Payload,
+    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Payload,
     PayloadProtocolIdentifier as Ppid, ServerConfig, StreamEvent,
 };
-use wigwag_proto::{Instant, Random, random};
-use wigwag_sctp::{Association, ChannelConfig, Config, Event, PayloadKind, State, StreamParity};
+use wigwag_net::{Link, Machine, Simulation};
+use wigwag_proto::{Input, Instant, Route, Transmit, TransmitBuffer};
+use wigwag_sctp::{ChannelConfig, Config, Event, PayloadKind, State, StreamParity};
 
-const DELAY: Duration = Duration::from_millis(10);
-
-struct Interop {
+/// The other implementation, at its host.
+struct Other {
     start: std::time::Instant,
-    now: Instant,
-    ours: Association,
     endpoint: Endpoint,
-    theirs: Option<(AssociationHandle, Theirs)>,
-    /// By arrival: to us, or to them.
-    flying: BTreeMap<(Instant, u64), (bool, Vec<u8>)>,
-    count: u64,
-    loss: u32,
-    random: Random,
-    events: Vec<Event>,
-    their_events: Vec<sctp_proto::Event>,
+    association: Option<(AssociationHandle, Association)>,
+    packets: VecDeque<Bytes>,
+    events: Vec<sctp_proto::Event>,
+    timers_ran: Instant,
 }
 
-impl Interop {
-    fn new(we_start: bool, they_start: bool, loss: u32, seed: u8) -> Self {
-        let mut ours = association(Config { max_retransmits: None, ..Config::default() }, seed);
-        ours.set_role(StreamParity::Even);
+impl Other {
+    fn new(starts: bool) -> Self {
         let config = Arc::new(EndpointConfig::new());
         let mut endpoint = Endpoint::new(config, Some(Arc::new(ServerConfig::new())));
-        let mut theirs = None;
-        if they_start {
-            theirs = Some(endpoint.connect(ClientConfig::new(), "10.0.0.1:5000".parse().unwrap()).unwrap());
-        }
-        if we_start {
-            ours.connect(Instant(0));
-        }
+        let association = starts.then(|| endpoint.connect(ClientConfig::new(), path(1).remote).unwrap());
         Self {
             start: std::time::Instant::now(),
-            now: Instant(0),
-            ours,
             endpoint,
-            theirs,
-            flying: BTreeMap::new(),
-            count: 0,
-            loss,
-            random: random::seeded([seed; 32]),
+            association,
+            packets: VecDeque::new(),
             events: Vec::new(),
-            their_events: Vec::new(),
+            timers_ran: Instant(0),
         }
     }
 
-    fn theirs(&mut self) -> &mut Theirs {
-        &mut self.theirs.as_mut().unwrap().1
+    fn clock(&self, now: Instant) -> std::time::Instant {
+        self.start + Duration::from_micros(now.as_micros())
     }
 
-    fn their_now(&self) -> std::time::Instant {
-        self.start + Duration::from_micros(self.now.as_micros())
-    }
-
-    fn fly(&mut self, to_us: bool, packet: Vec<u8>) {
-        self.count += 1;
-        if self.random.random_range(0..100) >= self.loss {
-            self.flying.insert((self.now + DELAY, self.count), (to_us, packet));
-        }
-    }
-
-    fn step(&mut self) {
-        let mut room = [0; 1200];
-        while let Some(len) = self.ours.write_packet(self.now, &mut room) {
-            self.fly(false, room[..len].to_vec());
-        }
-        let now = self.their_now();
+    fn collect_packets(&mut self, now: Instant) {
+        let now = self.clock(now);
         let mut transmits: Vec<_> = std::iter::from_fn(|| self.endpoint.poll_transmit()).collect();
-        if let Some((_, theirs)) = &mut self.theirs {
-            while let Some(transmit) = theirs.poll_transmit(now) {
-                transmits.push(transmit);
-            }
-            while let Some(event) = theirs.poll() {
-                self.their_events.push(event);
-            }
+        if let Some((_, association)) = &mut self.association {
+            transmits.extend(std::iter::from_fn(|| association.poll_transmit(now)));
         }
         for transmit in transmits {
             let Payload::RawEncode(packets) = transmit.payload else { continue };
-            for packet in packets {
-                self.fly(true, packet.to_vec());
-            }
+            self.packets.extend(packets);
         }
-        while let Some(event) = self.ours.poll_event() {
-            self.events.push(event);
-        }
-        if self.ours.can_transmit() {
-            return;
-        }
-        let their_timeout = self.theirs.as_ref().and_then(|(_, theirs)| theirs.poll_timeout());
-        let their_timeout = their_timeout.map(|at| Instant((at - self.start).as_micros() as u64 + 1));
-        let arrival = self.flying.first_key_value().map(|((at, _), _)| *at);
-        let next = [their_timeout, arrival, self.ours.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
-            .expect("something to wait for");
-        self.now = self.now.max(next);
-        let now = self.their_now();
-        self.ours.handle_timeout(self.now);
-        if let Some((_, theirs)) = &mut self.theirs {
-            theirs.handle_timeout(now);
-        }
-        while let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= self.now) {
-            let (to_us, packet) = entry.remove();
-            if to_us {
-                self.ours.handle_packet(self.now, &packet);
-                continue;
-            }
-            match self.endpoint.handle(now, "10.0.0.1:5000".parse().unwrap(), None, None, packet.into()) {
-                Some((handle, DatagramEvent::NewAssociation(theirs))) => self.theirs = Some((handle, theirs)),
-                Some((_, DatagramEvent::AssociationEvent(event))) => self.theirs().handle_event(event),
+    }
+}
+
+impl Machine for Other {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        let Input::Datagrams(received) = input else { panic!("{input:?}") };
+        let now = self.clock(now);
+        for packet in received.datagrams() {
+            let packet = Bytes::copy_from_slice(packet);
+            match self.endpoint.handle(now, path(1).remote, None, None, packet) {
+                Some((handle, DatagramEvent::NewAssociation(new))) => self.association = Some((handle, new)),
+                Some((_, DatagramEvent::AssociationEvent(event))) => {
+                    self.association.as_mut().unwrap().1.handle_event(event)
+                }
                 None => {}
             }
         }
     }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.timers_ran = now;
+        let now = self.clock(now);
+        if let Some((_, association)) = &mut self.association {
+            association.handle_timeout(now);
+        }
+    }
+    fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
+        if self.packets.is_empty() {
+            self.collect_packets(now);
+        }
+        let packet = self.packets.pop_front()?;
+        out.start();
+        out.segment(packet.len())?.copy_from_slice(&packet);
+        out.push(packet.len());
+        out.finish(Route::Udp(path(1)))
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        let at = self.association.as_ref()?.1.poll_timeout()?;
+        let at = Instant((at - self.start).as_micros() as u64 + 1);
+        Some(at.max(self.timers_ran + Duration::from_micros(1)))
+    }
+    fn step(&mut self, _now: Instant) {
+        if let Some((_, association)) = &mut self.association {
+            self.events.extend(std::iter::from_fn(|| association.poll()));
+        }
+    }
+}
 
-    fn run_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
-        let limit = self.now + Duration::from_secs(600);
-        while !done(self) {
-            assert!(self.now < limit, "{:?} {:?}", self.ours.stats(), self.their_events.last());
-            self.step();
+#[expect(clippy::large_enum_variant)]
+enum Side {
+    Ours(End),
+    Theirs(Other),
+}
+
+impl Side {
+    fn machine(&self) -> &dyn Machine {
+        match self {
+            Self::Ours(end) => end,
+            Self::Theirs(other) => other,
+        }
+    }
+
+    fn machine_mut(&mut self) -> &mut dyn Machine {
+        match self {
+            Self::Ours(end) => end,
+            Self::Theirs(other) => other,
+        }
+    }
+}
+
+impl Machine for Side {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        self.machine_mut().handle_input(now, input);
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.machine_mut().handle_timeout(now);
+    }
+    fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
+        self.machine_mut().poll_transmit(now, out)
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.machine().poll_timeout()
+    }
+    fn step(&mut self, now: Instant) {
+        self.machine_mut().step(now);
+    }
+    fn can_transmit(&self) -> Option<bool> {
+        self.machine().can_transmit()
+    }
+}
+
+type Interop = Simulation<Side>;
+
+fn interop(we_start: bool, they_start: bool, loss: f64, seed: u8) -> Interop {
+    let mut ours = association(Config { max_retransmits: None, ..Config::default() }, seed);
+    ours.set_role(StreamParity::Even);
+    let mut pair = Simulation::new(seed.into());
+    if we_start {
+        ours.connect(pair.now());
+    }
+    pair.network.set_default_link(Link { loss, ..Link::default() });
+    pair.add([path(0).local.ip()], Side::Ours(End::new(ours, path(0))));
+    pair.add([path(1).local.ip()], Side::Theirs(Other::new(they_start)));
+    pair
+}
+
+trait Both {
+    fn side(&mut self, index: usize) -> &mut Side;
+    fn ours(&mut self) -> &mut End;
+    fn other(&mut self) -> &mut Other;
+    fn theirs(&mut self) -> &mut Association;
+    fn until(&mut self, done: impl FnMut(&mut Self) -> bool);
+    fn read(&mut self, stream: u16) -> Vec<(Ppid, Bytes)>;
+}
+
+impl Both for Interop {
+    fn side(&mut self, index: usize) -> &mut Side {
+        let host = self.hosts().nth(index).unwrap();
+        self.machine_mut(host).unwrap()
+    }
+
+    fn ours(&mut self) -> &mut End {
+        let Side::Ours(end) = self.side(0) else { panic!() };
+        end
+    }
+
+    fn other(&mut self) -> &mut Other {
+        let Side::Theirs(other) = self.side(1) else { panic!() };
+        other
+    }
+
+    fn theirs(&mut self) -> &mut Association {
+        &mut self.other().association.as_mut().unwrap().1
+    }
+
+    fn until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
+        let look = |pair: &mut Self| if done(pair) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        if let Err(failure) = self.run(Duration::from_secs(600), look) {
+            let stats = self.ours().stats();
+            panic!("{failure}: {stats:?} {:?}", self.other().events.last());
         }
     }
 
@@ -160,22 +219,25 @@ fn message(n: usize) -> Bytes {
 #[test]
 fn messages_both_ways_and_closing() {
     for (seed, (we_start, they_start, loss)) in
-        [(true, false, 0), (false, true, 0), (true, true, 0), (true, false, 5), (true, true, 10)]
+        [(true, false, 0.0), (false, true, 0.0), (true, true, 0.0), (true, false, 0.05), (true, true, 0.1)]
             .into_iter()
             .enumerate()
     {
-        let mut pair = Interop::new(we_start, they_start, loss, seed as u8);
-        let channel = pair.ours.open_channel(ChannelConfig { label: "x".into(), ..ChannelConfig::default() }).unwrap();
-        pair.run_until(|pair| {
-            pair.ours.state() == State::Connected && pair.theirs.is_some() && !pair.theirs().is_handshaking()
+        let mut pair = interop(we_start, they_start, loss, seed as u8);
+        let channel =
+            pair.ours().open_channel(ChannelConfig { label: "x".into(), ..ChannelConfig::default() }).unwrap();
+        pair.until(|pair| {
+            pair.ours().state() == State::Connected
+                && pair.other().association.is_some()
+                && !pair.theirs().is_handshaking()
         });
 
         // Ours to them: the announcement, then messages.
         for n in 0..40 {
-            pair.ours.send(channel, PayloadKind::Binary, message(n)).unwrap();
+            pair.ours().send(channel, PayloadKind::Binary, message(n)).unwrap();
         }
         let mut got = Vec::new();
-        pair.run_until(|pair| {
+        pair.until(|pair| {
             got.extend(pair.read(0));
             got.len() == 41
         });
@@ -191,14 +253,17 @@ fn messages_both_ways_and_closing() {
             stream.write_with_ppi(&message(n), Ppid::Binary).unwrap();
         }
         theirs.stream(0).unwrap().write_with_ppi(b"hi", Ppid::String).unwrap();
-        pair.run_until(|pair| pair.events.iter().filter(|event| matches!(event, Event::Message { .. })).count() == 41);
-        let announced = pair.events.iter().filter_map(|event| match event {
-            Event::ChannelOpened(id) => pair.ours.channel(*id).filter(|info| info.remote).map(|info| (*id, info)),
+        pair.until(|pair| {
+            pair.ours().events.iter().filter(|event| matches!(event, Event::Message { .. })).count() == 41
+        });
+        let ours = &*pair.ours();
+        let announced = ours.events.iter().filter_map(|event| match event {
+            Event::ChannelOpened(id) => ours.channel(*id).filter(|info| info.remote).map(|info| (*id, info)),
             _ => None,
         });
         let (theirs, info) = announced.last().unwrap();
         assert_eq!((info.config.label.as_str(), info.stream), ("their", Some(1)));
-        let data = pair.events.iter().filter_map(|event| match event {
+        let data = pair.ours().events.iter().filter_map(|event| match event {
             Event::Message { channel, data, .. } if *channel == theirs => Some(data.clone()),
             _ => None,
         });
@@ -206,16 +271,16 @@ fn messages_both_ways_and_closing() {
         assert!(data.iter().enumerate().all(|(n, data)| *data == message(n)) && data.len() == 40);
 
         // One is closed by us, the other by them.
-        pair.ours.close_channel(channel);
+        pair.ours().close_channel(channel);
         let _ = pair.theirs().stream(1).unwrap().close();
-        pair.run_until(|pair| [channel, theirs].iter().all(|id| pair.events.contains(&Event::ChannelClosed(*id))));
+        pair.until(|pair| [channel, theirs].iter().all(|id| pair.ours().events.contains(&Event::ChannelClosed(*id))));
         let finished =
             |event: &sctp_proto::Event| matches!(event, sctp_proto::Event::Stream(StreamEvent::Finished { .. }));
-        pair.run_until(|pair| pair.their_events.iter().filter(|event| finished(event)).count() == 2);
+        pair.until(|pair| pair.other().events.iter().filter(|event| finished(event)).count() == 2);
 
         // And the end, by us.
-        let now = pair.now;
-        pair.ours.close(now);
-        pair.run_until(|pair| pair.ours.state() == State::Closed && pair.theirs().is_closed());
+        let now = pair.now();
+        pair.ours().close(now);
+        pair.until(|pair| pair.ours().state() == State::Closed && pair.theirs().is_closed());
     }
 }

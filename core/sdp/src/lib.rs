@@ -21,6 +21,8 @@
 //! - *Bounds.* [`MAX_SIZE`], [`MAX_LINES`], [`MAX_MEDIA`] and [`MAX_FORMATS`]; parsing and writing are linear in the text,
 //!   and an accessor looks at most once at each attribute of its section and of the session.
 #![forbid(unsafe_code)]
+// Bytes from the network decide many an index: none may panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

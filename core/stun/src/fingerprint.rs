@@ -1,4 +1,5 @@
 //! CRC-32 as in ITU V.42, over a message in parts.
+#![allow(clippy::indexing_slicing)] // by a byte, in a table of 256
 
 /// What the CRC is XORed with, so that a packet which has a CRC of its own at the end is not mistaken for STUN.
 /// RFC 8489 section 14.7.

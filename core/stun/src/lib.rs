@@ -29,6 +29,8 @@
 //! - [`attribute`]: the numbers of the attributes, [`AttributeType`], and of the errors, [`ErrorCode`];
 //! - [`mod@routing`]: what an endpoint must know about a datagram before it knows whose it is.
 #![forbid(unsafe_code)]
+// Bytes from the network decide many an index: none may panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 pub mod attribute;
 pub mod builder;

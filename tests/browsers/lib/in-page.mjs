@@ -142,7 +142,39 @@ export function install() {
     return back.length;
   }
 
-  window.harness = { within, happens, opened, offerer, answerer, bytes, text, echoes };
+  /** Sends `chunks` as fast as the channel takes them, up to `inFlight` of them not yet echoed; gives MB/s there and back. */
+  async function flood(channel, chunks, inFlight = 128, size = 65536) {
+    const chunk = new Uint8Array(size);
+    const number = new DataView(chunk.buffer);
+    let sent = 0;
+    let back = 0;
+    channel.bufferedAmountLowThreshold = 4 * size;
+    const began = performance.now();
+    const done = new Promise((done, fail) => {
+      const pump = () => {
+        for (; sent < chunks && sent - back < inFlight && channel.bufferedAmount < 16 * size; sent++) {
+          number.setUint32(0, sent);
+          channel.send(chunk);
+        }
+      };
+      channel.onbufferedamountlow = pump;
+      channel.onmessage = ({ data }) => {
+        if (data.byteLength !== size || new DataView(data).getUint32(0) !== back) {
+          fail(Error(`chunk ${back} came back as another`));
+        }
+        if (++back === chunks) done();
+        else pump();
+      };
+      pump();
+    });
+    await within(45000, 'the echo of all', done).catch((error) => {
+      throw Error(`${error.message}; ${sent} sent, ${back} of ${chunks} came back`);
+    });
+    channel.onmessage = channel.onbufferedamountlow = null;
+    return (chunks * size) / 1000 / (performance.now() - began);
+  }
+
+  window.harness = { within, happens, opened, offerer, answerer, bytes, text, echoes, flood };
 }
 
 /** Makes `window.harness` in the page. */

@@ -20,15 +20,19 @@
 //! scripted drop, a change of its loss) does not shift the dice of another.
 #![forbid(unsafe_code)]
 
+mod diligence;
+mod fault;
 mod link;
 mod network;
 mod seed;
 mod simulation;
 
+pub use diligence::Diligence;
+pub use fault::{Failure, Fault};
 pub use link::{BurstLoss, Link, Reordering};
 pub use network::{Delivery, Digest, HostId, Network, Sent, Stats, Verdict};
 pub use seed::{SEED_VARIABLE, seeds};
-pub use simulation::{Diligence, Failure, Fault, Machine, Simulation};
+pub use simulation::{Machine, Simulation};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

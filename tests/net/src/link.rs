@@ -29,8 +29,10 @@ use crate::seed::{Dice, stream};
 pub struct Link {
     /// How long a datagram takes at least. 10 ms.
     pub delay: Duration,
-    /// Up to this much more, evenly; it does not reorder.
+    /// Up to this much more, evenly. It does not reorder, unless there is `overtaking`.
     pub jitter: Duration,
+    /// Whether a datagram with less jitter overtakes those with more, as where packets take several ways.
+    pub overtaking: bool,
     /// The probability that a datagram is lost, each for itself.
     pub loss: f64,
     /// Losses that come together, besides `loss`.
@@ -75,6 +77,7 @@ impl Default for Link {
         Self {
             delay: Duration::from_millis(10),
             jitter: Duration::ZERO,
+            overtaking: false,
             loss: 0.0,
             burst_loss: None,
             reordering: None,
@@ -152,12 +155,13 @@ impl Road {
         let Some(departure) = self.departure(now, link, packet_len) else {
             return Passage::QueueFull;
         };
-        let in_order = (departure + link.delay + link.jitter.mul_f64(jitter)).max(self.last_arrival);
+        let earliest = departure + link.delay + link.jitter.mul_f64(jitter);
+        let in_order = if link.overtaking { earliest } else { earliest.max(self.last_arrival) };
         let reordering = link.reordering.filter(|reordering| reorder < reordering.probability);
         let arrival = match reordering {
             Some(reordering) => in_order + reordering.extra_delay,
             None => {
-                self.last_arrival = in_order;
+                self.last_arrival = self.last_arrival.max(in_order);
                 in_order
             }
         };

@@ -13,6 +13,8 @@ use std::time::Duration;
 use wigwag_proto::transmit::{MAX_BATCH_BYTES, MAX_BATCH_SEGMENTS};
 use wigwag_proto::{Input, Instant, Received, Transmit, TransmitBuffer};
 
+use crate::diligence::Diligence;
+use crate::fault::{Failure, Fault};
 use crate::network::{Delivery, HostId, Network};
 use crate::seed::SEED_VARIABLE;
 
@@ -45,94 +47,6 @@ pub trait Machine {
     }
 }
 
-/// How careful the simulated program is: what it does in a wake before it waits again.
-///
-/// ```
-/// use wigwag_net::Diligence;
-///
-/// let no_gso = Diligence { segments: 1, ..Diligence::FULL };
-/// assert!(no_gso.batches > Diligence::LEAST.batches);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Diligence {
-    /// The most calls of `poll_transmit` in one wake.
-    pub batches: usize,
-    /// The most datagrams in a batch (GSO): 1 to 64.
-    pub segments: usize,
-    /// The most datagrams in one input, of those that arrive together (GRO): 1 to 64.
-    pub received: usize,
-    /// Calls `handle_timeout` in every wake, not only when the deadline has passed.
-    pub eager_timers: bool,
-}
-
-impl Diligence {
-    /// Everything is drained, and in large batches.
-    pub const FULL: Self = Self { batches: usize::MAX, segments: 64, received: 64, eager_timers: false };
-    /// One datagram in, one out, back to sleep.
-    pub const LEAST: Self = Self { batches: 1, segments: 1, received: 1, eager_timers: false };
-}
-
-/// What must never happen, or did not happen in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// After `handle_timeout(t)`, the deadline was not after `t`.
-    #[error("livelock: after handle_timeout(t), poll_timeout() is not after t")]
-    Livelock,
-    /// The machine was woken a hundred thousand times without time passing.
-    #[error("busy: woken again and again without time passing")]
-    Busy,
-    /// `poll_transmit` gave a hundred thousand batches in one wake.
-    #[error("poll_transmit() does not end")]
-    EndlessOutput,
-    /// `poll_transmit` gave a batch with a size of zero, or a longer one than the buffer.
-    #[error("poll_transmit() gave an impossible batch")]
-    ImpossibleTransmit,
-    /// `can_transmit` and `poll_transmit` disagreed.
-    #[error("can_transmit() and poll_transmit() disagree")]
-    WrongCanTransmit,
-    /// There is output, but the machine did not ask to be woken for it within a millisecond.
-    #[error("output waits, and poll_timeout() does not say so")]
-    ForgottenOutput,
-    /// Nobody has a deadline, nothing is under way, and what was waited for has not happened.
-    #[error("stalled: no deadline and no datagram under way")]
-    Stalled,
-    /// What was waited for has not happened within the limit.
-    #[error("not within the limit of time")]
-    TimedOut,
-}
-
-/// A run that failed: what, where, when, and how to see it again.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Failure {
-    /// What.
-    pub fault: Fault,
-    /// At which host, where it is one's fault.
-    pub host: Option<HostId>,
-    /// When.
-    pub at: Instant,
-    /// The network's seed.
-    pub seed: u64,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fault, host, at, seed } = self;
-        write!(f, "{fault}; ")?;
-        host.map_or(Ok(()), |host| write!(f, "host {}, ", host.0))?;
-        write!(f, "at {} us, seed {seed} (again with {SEED_VARIABLE}={seed})", at.as_micros())
-    }
-}
-
-/// The same as `Display`, since that is what `unwrap` and failing tests print.
-impl fmt::Debug for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for Failure {}
-
 /// Machines on a network, and the time.
 ///
 /// The example in the crate's README is complete.
@@ -148,6 +62,8 @@ pub struct Simulation<M> {
     deadline_of: BTreeMap<HostId, Instant>,
     /// To be woken now: the application had its hands on them, or bytes came.
     touched: BTreeSet<HostId>,
+    /// An input that waits for the next wake: its segment size, and how many there are.
+    arrived: Option<(Delivery, usize, usize)>,
     memory: Vec<u8>,
 }
 
@@ -165,6 +81,7 @@ impl<M> Simulation<M> {
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             touched: BTreeSet::new(),
+            arrived: None,
             memory: vec![0; MAX_BATCH_BYTES],
         }
     }
@@ -322,6 +239,9 @@ impl<M: Machine> Simulation<M> {
                 self.set_deadline(host, None);
             }
             let Some(host) = self.touched.pop_first() else {
+                if self.arrived.is_some() {
+                    continue;
+                }
                 return Ok(());
             };
             let count = wakes.entry(host).or_default();
@@ -335,7 +255,8 @@ impl<M: Machine> Simulation<M> {
 
     /// Hands over what has arrived, together what came together.
     fn deliver(&mut self) {
-        let mut held: Option<(Delivery, usize, usize)> = None;
+        let mut held = self.arrived.take();
+        let mut inputs = 0;
         while let Some(delivery) = self.network.deliver(self.now) {
             let len = delivery.bytes.len();
             if let Some((first, size, count)) = &mut held {
@@ -350,6 +271,11 @@ impl<M: Machine> Simulation<M> {
             }
             if let Some((first, size, _)) = held.replace((delivery, len, 1)) {
                 self.hand_over(first, size);
+                inputs += 1;
+                if inputs >= self.diligence.inputs {
+                    self.arrived = held;
+                    return;
+                }
             }
         }
         if let Some((first, size, _)) = held {

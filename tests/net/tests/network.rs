@@ -125,6 +125,18 @@ fn delay_and_jitter_keep_the_order() {
 }
 
 #[test]
+fn jitter_overtakes_where_there_are_several_ways() {
+    let link = Link { delay: 50 * MS, jitter: 30 * MS, overtaking: true, ..Link::default() };
+    let (mut network, _) = network(1, link);
+    let arrived = traffic(&mut network, 10_000, 10 * MS, 10);
+    assert!(!arrived.is_sorted_by_key(|(n, _)| *n));
+    let delays: Vec<f64> =
+        arrived.iter().map(|(n, at)| (*at - (Instant::default() + 10 * MS * *n)).as_secs_f64()).collect();
+    assert!(delays.iter().all(|delay| (0.05..0.0801).contains(delay)));
+    assert_near(delays.iter().sum::<f64>() / delays.len() as f64, 0.065, 0.001);
+}
+
+#[test]
 fn some_are_overtaken() {
     let reordering = Some(Reordering { probability: 0.1, extra_delay: 35 * MS });
     let (mut network, _) = network(1, Link { reordering, ..Link::default() });
@@ -251,20 +263,24 @@ fn addresses_move_and_hosts_go_down() {
 }
 
 fn link() -> impl Strategy<Value = Link> {
-    let parts = (0..200_u64, 0..100_u64, 0.0..0.5, 0.0..3.0, 0.0..0.5, 0.0..0.5);
+    let jitter = (0..100_u64, any::<bool>());
+    let parts = (0..200_u64, jitter, 0.0..0.5, 0.0..3.0, 0.0..0.5, 0.0..0.5);
     let line = (proptest::option::of(1_000..100_000_000_u64), 0..100_000_usize, 100..2000_usize);
-    (parts, line).prop_map(|((delay, jitter, loss, duplication, corruption, probability), (rate, queue, mtu))| Link {
-        delay: MS * delay as u32,
-        jitter: MS * jitter as u32,
-        loss,
-        burst_loss: Some(BurstLoss { begin: loss, end: 0.5, loss: 0.5 }),
-        reordering: Some(Reordering { probability, extra_delay: MS * jitter as u32 }),
-        duplication,
-        corruption,
-        rate,
-        queue,
-        mtu,
-    })
+    (parts, line).prop_map(
+        |((delay, (jitter, overtaking), loss, duplication, corruption, probability), (rate, queue, mtu))| Link {
+            delay: MS * delay as u32,
+            jitter: MS * jitter as u32,
+            overtaking,
+            loss,
+            burst_loss: Some(BurstLoss { begin: loss, end: 0.5, loss: 0.5 }),
+            reordering: Some(Reordering { probability, extra_delay: MS * jitter as u32 }),
+            duplication,
+            corruption,
+            rate,
+            queue,
+            mtu,
+        },
+    )
 }
 
 proptest! {

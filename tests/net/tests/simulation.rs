@@ -41,6 +41,9 @@ struct Ping {
     deadline: Option<Instant>,
     last_call: Instant,
     largest_input: usize,
+    /// Since the last wake, and the most between two.
+    inputs: usize,
+    most_inputs: usize,
     is_echo: bool,
 }
 
@@ -58,6 +61,8 @@ impl Ping {
             deadline: None,
             last_call: Instant::default(),
             largest_input: 0,
+            inputs: 0,
+            most_inputs: 0,
             is_echo: rounds == 0,
         }
     }
@@ -72,6 +77,8 @@ impl Machine for Ping {
         let Input::Datagrams(received) = input else { return };
         assert_eq!(received.path, self.path);
         self.last_call = now;
+        self.inputs += 1;
+        self.most_inputs = self.most_inputs.max(self.inputs);
         self.largest_input = self.largest_input.max(received.bytes.len().div_ceil(received.segment_size));
         for datagram in received.datagrams() {
             assert_eq!(datagram.len(), SIZE);
@@ -123,6 +130,10 @@ impl Machine for Ping {
     fn poll_timeout(&self) -> Option<Instant> {
         let waiting = (!self.to_send.is_empty() && self.flaw != Flaw::Forgetful) || self.flaw == Flaw::Busy;
         waiting.then_some(self.last_call).or(self.deadline)
+    }
+
+    fn step(&mut self, _now: Instant) {
+        self.inputs = 0;
     }
 
     fn can_transmit(&self) -> Option<bool> {
@@ -182,12 +193,24 @@ fn any_diligence_gets_there() {
             [(usize::MAX, 64, 64), (1, 64, 1), (usize::MAX, 1, 64), (1, 1, 1), (2, 3, 4)]
         {
             let (mut simulation, one, other) = pair(1, 20, 10, Flaw::None);
-            simulation.diligence = Diligence { batches, segments, received, eager_timers };
+            simulation.diligence = Diligence { batches, segments, received, eager_timers, ..Diligence::FULL };
             let done = run(&mut simulation, one, Duration::from_secs(10)).unwrap();
             assert_eq!(done - Simulation::<Ping>::START, 400 * MS, "{:?}", simulation.diligence);
             let largest = simulation.machine(other).unwrap().largest_input;
             assert_eq!(largest, received.min(10));
         }
+    }
+}
+
+#[test]
+fn what_arrives_together_may_need_several_wakes() {
+    for (inputs, received, most) in [(usize::MAX, 64, 1), (usize::MAX, 1, 10), (4, 1, 4), (1, 1, 1), (1, 64, 1)] {
+        let (mut simulation, one, other) = pair(1, 20, 10, Flaw::None);
+        simulation.diligence = Diligence { inputs, received, ..Diligence::FULL };
+        let done = run(&mut simulation, one, Duration::from_secs(10)).unwrap();
+        assert_eq!(done - Simulation::<Ping>::START, 400 * MS);
+        assert_eq!(simulation.machine(other).unwrap().most_inputs, most);
+        assert_eq!(simulation.network.stats().delivered, 20 * 10 * 2);
     }
 }
 

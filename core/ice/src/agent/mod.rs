@@ -30,14 +30,12 @@ use crate::checklist::PairState;
 use crate::config::Config;
 use crate::consent::Consent;
 use crate::credentials::Credentials;
-use crate::event::{ConnectionState, EndpointEvent, EndpointEvents, Event, Events, GatheringState, Key};
+use crate::event::{ConnectionState, EndpointEvent, EndpointEvents, Event, Events, GatheringState};
 use crate::gather::{Gathered, Gatherer, MAX_SOCKETS};
+use crate::validated::Validated;
 use crate::write::Role;
 use receive::Response;
 use session::{Generation, Session, Transaction};
-
-/// Paths that DTLS may come from; authenticated, so that only the other side itself could fill them.
-const MAX_VALIDATED: usize = 32;
 
 /// What was received and what became of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,7 +168,7 @@ pub struct Agent {
     state: ConnectionState,
     transactions: Vec<Transaction>,
     responses: VecDeque<Response>,
-    validated: Vec<UdpPath>,
+    validated: Validated,
     round_trip_time: Option<Duration>,
     events: Events,
     endpoint_events: EndpointEvents,
@@ -206,7 +204,7 @@ impl Agent {
             state: ConnectionState::New,
             transactions: Vec::new(),
             responses: VecDeque::new(),
-            validated: Vec::new(),
+            validated: Validated::default(),
             round_trip_time: None,
             events: Events::default(),
             endpoint_events: EndpointEvents::default(),
@@ -349,7 +347,7 @@ impl Agent {
 
     /// Whether an authenticated check came this way, or was answered: DTLS may be taken from it.
     pub fn is_validated(&self, path: UdpPath) -> bool {
-        self.selected_path() == Some(path) || self.validated.contains(&path)
+        self.selected_path() == Some(path) || self.validated.contains(path)
     }
 
     /// Of the selected path, smoothed.
@@ -447,6 +445,12 @@ impl Agent {
         self.endpoint_events.pop()
     }
 
+    /// Another agent of the same endpoint has proved that it owns `path` ([`EndpointEvent::Learned`]), so nothing more
+    /// arrives here by it; unless a check of ours on it is answered, which proves the contrary.
+    pub fn displace(&mut self, path: UdpPath) {
+        self.validated.displace(path);
+    }
+
     /// Sends nothing more, forgets all keys, and closes the sockets that were asked for.
     pub fn close(&mut self, now: Instant) {
         self.advance(now);
@@ -460,9 +464,7 @@ impl Agent {
         self.drop_previous();
         self.fall_silent();
         self.forget_fragment(self.session.generation.local.fragment());
-        for path in std::mem::take(&mut self.validated) {
-            self.endpoint_events.forget(Key::Path(path));
-        }
+        self.validated.forget(|_| true, &mut self.endpoint_events);
         self.session.close();
         self.set_state(ConnectionState::Closed);
         self.update();

@@ -127,7 +127,7 @@ impl Agent {
             })
         });
         if let Some((_, path)) = pairs.max() {
-            self.validate(path);
+            self.validate(path, true);
             self.select(path, self.now);
             self.drop_previous();
         }
@@ -217,6 +217,9 @@ impl Agent {
             tracing::debug!(from = ?self.state, to = ?state, path = ?self.selected_path(), "connection state");
             self.state = state;
             self.events.push(Event::StateChanged(state));
+            if state == ConnectionState::Failed {
+                self.validated.forget(|_| true, &mut self.endpoint_events);
+            }
         }
     }
 

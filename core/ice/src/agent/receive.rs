@@ -6,9 +6,9 @@ use wigwag_proto::UdpPath;
 use wigwag_stun::{Class, ErrorCode, Message, Method, TransactionId};
 
 use super::session::{Early, MAX_EARLY, MAX_UFRAG, Patience, Purpose, Transaction};
-use super::{Agent, Failure, MAX_VALIDATED};
+use super::{Agent, Failure};
 use crate::checklist::{PairId, PairState};
-use crate::event::{ConnectionState, Event, Key};
+use crate::event::{ConnectionState, Event};
 use crate::write::{MAX_UNKNOWN, Verdict};
 
 /// Answers that wait to be sent: the other side repeats what was lost.
@@ -64,7 +64,7 @@ impl Agent {
             return;
         }
         self.respond(Response { path, transaction, verdict: Verdict::Success, generation });
-        self.validate(path);
+        self.validate(path, false);
         if generation != self.session.generation.number {
             return;
         }
@@ -143,18 +143,10 @@ impl Agent {
         self.responses.push_back(response);
     }
 
-    pub(super) fn validate(&mut self, path: UdpPath) {
-        if self.validated.contains(&path) {
-            return;
-        }
-        if self.validated.len() >= MAX_VALIDATED {
-            let selected = self.selected_path();
-            let oldest = self.validated.iter().position(|&validated| Some(validated) != selected);
-            let oldest = self.validated.remove(oldest.unwrap_or(0));
-            self.endpoint_events.forget(Key::Path(oldest));
-        }
-        self.validated.push(path);
-        self.endpoint_events.learn(Key::Path(path));
+    /// The other side has shown itself on `path`: by a check, or, if that is `proved`, by an answer to ours.
+    pub(super) fn validate(&mut self, path: UdpPath, proved: bool) {
+        let keep = self.selected_path();
+        self.validated.add(path, proved || self.config.lite, keep, &mut self.endpoint_events);
     }
 
     /// Datagrams are repeated and overtake each other: an old nomination must not undo the latest.
@@ -261,7 +253,7 @@ impl Agent {
     fn succeed(&mut self, transaction: &Transaction) {
         let path = transaction.path;
         let sample = (!transaction.repeated).then(|| self.now - transaction.sent_at);
-        self.validate(path);
+        self.validate(path, true);
         if let Some(active) = &mut self.active
             && active.consent.path == path
             && active.generation == transaction.generation

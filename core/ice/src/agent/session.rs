@@ -157,10 +157,8 @@ impl Agent {
         } else {
             self.retire(&old);
         }
-        let paths = self.active.as_ref().map(|active| active.consent.path);
-        let (kept, dropped) = self.validated.iter().partition::<Vec<_>, _>(|&&path| Some(path) == paths);
-        self.validated = kept;
-        dropped.into_iter().for_each(|path| self.endpoint_events.forget(Key::Path(path)));
+        let kept = self.active.as_ref().map(|active| active.consent.path);
+        self.validated.forget(|path| Some(path) != kept, &mut self.endpoint_events);
         let checks = |transaction: &Transaction| transaction.purpose != Purpose::Consent;
         self.forget_transactions(checks);
         self.was_connected = self.active.is_some();
@@ -385,8 +383,7 @@ impl Agent {
         self.forget_transactions(|transaction| transaction.path.local == local);
         self.responses.retain(|response| response.path.local != local);
         self.session.early.retain(|early| early.path.local != local);
-        let gone = self.validated.extract_if(.., |path| path.local == local).collect::<Vec<_>>();
-        gone.into_iter().for_each(|path| self.endpoint_events.forget(Key::Path(path)));
+        self.validated.forget(|path| path.local == local, &mut self.endpoint_events);
         if self.active.as_ref().is_some_and(|active| active.consent.path.local == local) {
             self.lose_path();
         }

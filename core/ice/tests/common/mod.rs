@@ -1,13 +1,13 @@
-//! Two agents, one link, virtual time.
+//! Two agents at two hosts of the simulated network.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
-use rand::Rng;
 use wigwag_ice::{Agent, Config, ConnectionState, EndpointEvent, Event, Key};
-use wigwag_proto::{Instant, Random, Route, TransmitBuffer, UdpPath, random};
+use wigwag_net::{Digest, HostId, Link, Machine, Simulation, Verdict};
+use wigwag_proto::{Input, Instant, Route, Transmit, TransmitBuffer, UdpPath, random};
 use wigwag_stun::{Class, routing};
 
 pub const DELAY: Duration = Duration::from_millis(20);
@@ -24,54 +24,114 @@ pub fn at(address: &str) -> SocketAddr {
     address.parse().unwrap()
 }
 
+/// What the tests begin with; what jitter they add reorders.
+pub fn link() -> Link {
+    Link { delay: DELAY, overtaking: true, ..Link::default() }
+}
+
 /// One side, and what it told.
 pub struct Side {
     pub agent: Agent,
     pub events: Vec<Event>,
     pub keys: Vec<Key>,
+    /// Those of them that are claimed and not proved.
+    pub claims: Vec<Key>,
     pub sent: u64,
     pub last_sent: Instant,
 }
 
 impl Side {
+    fn new(agent: Agent) -> Self {
+        Self { agent, events: Vec::new(), keys: Vec::new(), claims: Vec::new(), sent: 0, last_sent: Instant(0) }
+    }
+
     pub fn states(&self) -> Vec<ConnectionState> {
         let state = |event: &Event| if let Event::StateChanged(state) = event { Some(*state) } else { None };
         self.events.iter().filter_map(state).collect()
     }
+
+    fn collect(&mut self) {
+        self.events.extend(std::iter::from_fn(|| self.agent.poll_event()));
+        while let Some(event) = self.agent.poll_endpoint_event() {
+            match event {
+                EndpointEvent::Claimed(key) => {
+                    assert!(!self.keys.contains(&key), "{key:?} claimed though it is known");
+                    self.keys.push(key);
+                    self.claims.push(key);
+                }
+                EndpointEvent::Learned(key) => {
+                    let claim = self.claims.iter().position(|&claim| claim == key);
+                    match claim {
+                        Some(claim) => drop(self.claims.swap_remove(claim)),
+                        None => {
+                            assert!(!self.keys.contains(&key), "{key:?} learned twice");
+                            self.keys.push(key);
+                        }
+                    }
+                }
+                EndpointEvent::Forgotten(key) => {
+                    self.claims.retain(|&claim| claim != key);
+                    let known = self.keys.iter().position(|&known| known == key);
+                    self.keys.swap_remove(known.unwrap_or_else(|| panic!("{key:?} was never learned")));
+                }
+            }
+        }
+    }
 }
 
-type Filter = Box<dyn Fn(UdpPath, Class) -> bool>;
+impl Machine for Side {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        self.agent.handle_input(now, input);
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.agent.handle_timeout(now);
+    }
+    fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
+        let transmit = self.agent.poll_transmit(now, out);
+        if let Some(transmit) = &transmit {
+            assert!(matches!(transmit.route, Route::Udp(_)), "no stream was asked for");
+            self.sent += transmit.len.div_ceil(transmit.segment_size) as u64;
+            self.last_sent = now;
+        }
+        self.collect();
+        transmit
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.agent.poll_timeout()
+    }
+    fn step(&mut self, _now: Instant) {
+        self.collect();
+    }
+    fn can_transmit(&self) -> Option<bool> {
+        Some(self.agent.can_transmit())
+    }
+}
 
+/// Indexed by side.
 pub struct Pair {
-    pub sides: [Side; 2],
-    pub now: Instant,
-    pub loss: u32,
-    pub duplicates: u32,
-    pub jitter: Duration,
-    /// Whether a datagram may pass: where it goes, as its sender sees it, and what it is.
-    pub filter: Filter,
-    /// FNV-1a over everything that was sent.
-    pub digest: u64,
-    random: Random,
-    flying: BTreeMap<(Instant, u64), (usize, UdpPath, Vec<u8>)>,
-    count: u64,
+    pub simulation: Simulation<Side>,
+    hosts: [HostId; 2],
+}
+
+impl Index<usize> for Pair {
+    type Output = Side;
+    fn index(&self, side: usize) -> &Side {
+        self.simulation.machine(self.hosts[side]).unwrap()
+    }
+}
+
+impl IndexMut<usize> for Pair {
+    fn index_mut(&mut self, side: usize) -> &mut Side {
+        self.simulation.machine_mut(self.hosts[side]).unwrap()
+    }
 }
 
 impl Pair {
     pub fn new(left: Agent, right: Agent, seed: u8) -> Self {
-        let side = |agent| Side { agent, events: Vec::new(), keys: Vec::new(), sent: 0, last_sent: Instant(0) };
-        Self {
-            sides: [side(left), side(right)],
-            now: Instant(0),
-            loss: 0,
-            duplicates: 0,
-            jitter: Duration::ZERO,
-            filter: Box::new(|_, _| true),
-            digest: 0xCBF2_9CE4_8422_2325,
-            random: random::seeded([seed; 32]),
-            flying: BTreeMap::new(),
-            count: 0,
-        }
+        let mut simulation = Simulation::new(seed.into());
+        simulation.network.set_default_link(link());
+        let hosts = [left, right].map(|agent| simulation.add([], Side::new(agent)));
+        Self { simulation, hosts }
     }
 
     /// Full agents with one socket each that know everything of each other.
@@ -82,10 +142,24 @@ impl Pair {
         pair
     }
 
+    pub fn sides(&self) -> [&Side; 2] {
+        [&self[0], &self[1]]
+    }
+
+    pub fn now(&self) -> Instant {
+        self.simulation.now()
+    }
+
+    /// A fingerprint of everything that was sent.
+    pub fn digest(&self) -> Digest {
+        self.simulation.network.digest()
+    }
+
     pub fn bind(&mut self, left: &[&str], right: &[&str]) {
-        for (side, addresses) in self.sides.iter_mut().zip([left, right]) {
+        for (side, addresses) in [left, right].into_iter().enumerate() {
             for address in addresses {
-                side.agent.add_udp_socket(at(address)).unwrap();
+                self.simulation.network.add_address(self.hosts[side], at(address).ip());
+                self[side].agent.add_udp_socket(at(address)).unwrap();
             }
         }
     }
@@ -98,108 +172,47 @@ impl Pair {
 
     /// Side `to` is told everything of the other.
     pub fn tell(&mut self, to: usize) {
-        let from = &self.sides[1 - to].agent;
+        let from = &self[1 - to].agent;
         let (credentials, lite) = (from.local_credentials().clone(), from.is_lite());
         let candidates = from.local_candidates().collect::<Vec<_>>();
-        let agent = &mut self.sides[to].agent;
+        let now = self.now();
+        let agent = &mut self[to].agent;
         agent.set_remote_lite(lite);
         agent.set_remote_credentials(credentials);
         for candidate in candidates {
-            agent.add_remote_candidate(self.now, candidate.to_string().parse().unwrap());
+            agent.add_remote_candidate(now, candidate.to_string().parse().unwrap());
         }
         agent.set_remote_end_of_candidates();
     }
 
-    fn transmit(&mut self, from: usize) {
-        let mut memory = [0; 1500];
-        let mut out = TransmitBuffer::new(&mut memory, 1);
-        loop {
-            let side = &mut self.sides[from];
-            let expected = side.agent.can_transmit();
-            let Some(transmit) = side.agent.poll_transmit(self.now, &mut out) else {
-                assert!(!expected, "can_transmit promised something");
-                return;
-            };
-            let bytes = out.bytes(&transmit).to_vec();
-            side.sent += 1;
-            side.last_sent = self.now;
-            for &byte in &bytes {
-                self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-            }
-            let Route::Udp(path) = transmit.route else { panic!("no stream was asked for") };
-            let class = routing(&bytes).unwrap().class;
-            let copies = 1 + u32::from(self.random.next_u32() % 100 < self.duplicates);
-            for _ in 0..copies {
-                if self.random.next_u32() % 100 < self.loss || !(self.filter)(path, class) {
-                    continue;
-                }
-                let jitter = self.random.next_u32() % (self.jitter.as_micros() as u32 + 1);
-                let arrival = self.now + DELAY + Duration::from_micros(u64::from(jitter));
-                self.count += 1;
-                self.flying.insert((arrival, self.count), (1 - from, path.reversed(), bytes.clone()));
-            }
-        }
+    /// The link in both directions from now on.
+    pub fn set_link(&mut self, link: Link) {
+        self.simulation.network.set_default_link(link);
     }
 
-    fn collect(&mut self) {
-        for side in &mut self.sides {
-            side.events.extend(std::iter::from_fn(|| side.agent.poll_event()));
-            while let Some(event) = side.agent.poll_endpoint_event() {
-                match event {
-                    EndpointEvent::Learned(key) => {
-                        assert!(!side.keys.contains(&key), "{key:?} learned twice");
-                        side.keys.push(key);
-                    }
-                    EndpointEvent::Forgotten(key) => {
-                        let known = side.keys.iter().position(|&known| known == key);
-                        side.keys.swap_remove(known.unwrap_or_else(|| panic!("{key:?} was never learned")));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Until `end`, as a loop would: transmit, wait, receive, timers.
-    pub fn run_until(&mut self, end: Instant) {
-        loop {
-            for from in 0..2 {
-                self.transmit(from);
-            }
-            self.collect();
-            let arrival = self.flying.keys().next().map(|&(at, _)| at);
-            let timeouts = self.sides.iter().filter_map(|side| side.agent.poll_timeout());
-            let next = timeouts.chain(arrival).min().unwrap_or(Instant::NEVER);
-            if next > end {
-                self.now = end;
-                return;
-            }
-            self.now = self.now.max(next);
-            while let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= self.now) {
-                let (to, path, bytes) = entry.remove();
-                self.sides[to].agent.handle_packet(self.now, path, &bytes);
-            }
-            for side in &mut self.sides {
-                if side.agent.poll_timeout().is_some_and(|at| at <= self.now) {
-                    side.agent.handle_timeout(self.now);
-                    let next = side.agent.poll_timeout();
-                    assert!(next.is_none_or(|at| at > self.now), "woken at {:?}, again at {next:?}", self.now);
-                }
-            }
-        }
+    /// Whether a datagram may pass: where it goes, as its sender sees it, and what it is.
+    pub fn set_filter(&mut self, may_pass: impl Fn(UdpPath, Class) -> bool + Send + 'static) {
+        self.simulation.network.set_filter(move |sent| {
+            let class = routing(sent.bytes).unwrap().class;
+            if may_pass(sent.path, class) { Verdict::Pass } else { Verdict::Drop }
+        });
     }
 
     pub fn run(&mut self, duration: Duration) {
-        self.run_until(self.now + duration);
+        self.simulation.run_for(duration).unwrap();
     }
 
     /// Runs until both say so; fails after `limit`.
     pub fn run_while(&mut self, limit: Duration, until: impl Fn(&Agent) -> bool) -> Duration {
-        let (start, end) = (self.now, self.now + limit);
-        while !self.sides.iter().all(|side| until(&side.agent)) {
-            assert!(self.now < end, "{:#?}", self.sides.each_ref().map(|side| (side.states(), side.agent.stats())));
-            self.run(Duration::from_millis(1));
-        }
-        self.now - start
+        let start = self.now();
+        let hosts = self.hosts;
+        let both = |simulation: &Simulation<Side>| {
+            hosts.iter().all(|host| simulation.machine(*host).is_some_and(|side| until(&side.agent)))
+        };
+        let end = self.simulation.run_until(both, limit).unwrap_or_else(|failure| {
+            panic!("{failure}: {:#?}", self.sides().map(|side| (side.states(), side.agent.stats())))
+        });
+        end - start
     }
 
     pub fn connect(&mut self, limit: Duration) -> Duration {
@@ -211,12 +224,12 @@ impl Pair {
     }
 
     pub fn assert_agreed(&self) -> UdpPath {
-        let [left, right] = self.sides.each_ref().map(|side| side.agent.selected_path().unwrap());
+        let [left, right] = self.sides().map(|side| side.agent.selected_path().unwrap());
         assert_eq!(left.reversed(), right);
         left
     }
 
     pub fn states(&self) -> [ConnectionState; 2] {
-        self.sides.each_ref().map(|side| side.agent.state())
+        self.sides().map(|side| side.agent.state())
     }
 }

@@ -46,6 +46,12 @@ impl PeerConnection {
         self.sctp.send(channel, kind, data)
     }
 
+    /// Whether at least half of the send buffer is free (the condition of [`Event::Writable`](crate::Event::Writable)) and
+    /// a message of `len` bytes fits: for who leaves events where they are while it can't send.
+    pub fn has_send_room(&self, len: usize) -> bool {
+        self.sctp.has_send_room(len)
+    }
+
     /// Bytes of messages that were accepted on this channel and have not left yet.
     pub fn buffered_amount(&self, channel: ChannelId) -> usize {
         self.sctp.buffered_amount(channel)

@@ -33,8 +33,7 @@ impl PeerConnection {
     pub fn remove_udp_socket(&mut self, now: Instant, local: SocketAddr) {
         self.touch(now);
         self.ice.remove_udp_socket(local);
-        self.candidates.retain(|candidate| candidate.socket_addr() != Some(local));
-        self.candidates_told = self.candidates_told.min(self.candidates.len());
+        self.told.retain(|&told| told != local);
         self.follow_up(now);
     }
 
@@ -98,16 +97,18 @@ impl PeerConnection {
         if let Some(agreement) = agreement {
             self.apply(now, agreement);
         }
+        if self.negotiation.has_rejected_data() {
+            self.sctp.abort(); // whoever waits for a channel is told
+        }
         self.signaling_changed(before);
         self.follow_up(now);
     }
 
     fn apply(&mut self, now: Instant, agreement: Agreement) {
         let Agreement { remote, role, offerer, restart } = agreement;
-        if let Some(credentials) = restart {
-            // The sockets stay, and the agent tells their candidates again.
-            self.candidates.clear();
-            self.candidates_told = 0;
+        if let Some(credentials) = restart
+            && credentials != *self.ice.local_credentials()
+        {
             self.ice.restart_with(now, credentials);
         }
         if self.role.is_none() {
@@ -147,7 +148,10 @@ impl PeerConnection {
     }
 
     fn begin_gathering(&mut self, now: Instant) {
-        if self.states.gathering != IceGatheringState::New || self.negotiation.data_section().is_none() {
+        let Some(described) = self.negotiation.local_credentials() else { return };
+        // A restart looks for what there is now: it may be why there is a restart. RFC 8445 section 9.
+        let is_restart = described != self.ice.local_credentials();
+        if self.states.gathering != IceGatheringState::New && !is_restart {
             return;
         }
         self.set_gathering_state(IceGatheringState::Gathering);
@@ -163,7 +167,7 @@ impl PeerConnection {
         self.negotiation.local_description(&self.local_transport())
     }
 
-    /// The peer's description, pending or current.
+    /// The peer's description, pending or current, as it came: without the candidates that followed it.
     pub fn remote_description(&self) -> Option<SessionDescription> {
         self.negotiation.remote_description()
     }
@@ -205,7 +209,7 @@ impl PeerConnection {
             lite: self.ice_lite,
             fingerprint: self.fingerprint.clone(),
             max_message_size: self.max_message_size,
-            candidates: self.candidates.clone(),
+            candidates: self.ice.local_candidates().collect(),
             end_of_candidates: self.states.gathering == IceGatheringState::Complete,
         }
     }

@@ -12,6 +12,7 @@ mod progress;
 mod verbs;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use rand::Rng;
 use wigwag_dtls::{Certificate, CertificateError, Dtls, Fingerprint};
@@ -22,7 +23,9 @@ use wigwag_sctp::Association;
 use crate::config::{Config, Gathering};
 use crate::event::Event;
 use crate::negotiation::{DtlsRole, Negotiation};
-use crate::state::{ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState};
+use crate::state::{
+    ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState,
+};
 
 pub use channels::{ChannelInit, DataChannel};
 pub use verbs::Stats;
@@ -36,7 +39,7 @@ pub use verbs::Stats;
 /// Two connections in one program, joined by hand:
 ///
 /// ```
-/// # #[cfg(feature = "aws-lc-rs")] {
+/// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
 /// use wigwag::*;
 ///
 /// let now = Instant::from_micros(0);
@@ -106,9 +109,9 @@ pub struct PeerConnection {
     sctp: Association,
 
     fingerprint: Fingerprint,
-    candidates: Vec<Candidate>,
-    /// How many of `candidates` the application was told.
-    candidates_told: usize,
+    /// Candidates that the application was not told yet, and the addresses of those that it was.
+    untold: VecDeque<Candidate>,
+    told: Vec<SocketAddr>,
     role: Option<DtlsRole>,
     dtls_started: bool,
     /// Where DTLS came from while ICE has not selected a path; ICE validated it.
@@ -116,6 +119,7 @@ pub struct PeerConnection {
 
     states: States,
     ending: Ending,
+    farewell: Option<Farewell>,
     failure: Option<Failure>,
     events: VecDeque<Event>,
     /// The latest time that any verb was given, and whether `handle_timeout` came after all else.
@@ -144,6 +148,14 @@ enum Ending {
     Farewell(Instant),
     /// Nothing is sent any more.
     Closed,
+}
+
+/// The last datagram, and its copies.
+#[derive(Debug, Default)]
+struct Farewell {
+    datagram: Vec<u8>,
+    copies: u8,
+    is_due: bool,
 }
 
 impl PeerConnection {
@@ -186,8 +198,8 @@ impl PeerConnection {
             max_message_size: config.max_message_size,
             close_timeout: config.close_timeout,
             fingerprint,
-            candidates: Vec::new(),
-            candidates_told: 0,
+            untold: VecDeque::new(),
+            told: Vec::new(),
             role: None,
             dtls_started: false,
             dtls_path: None,
@@ -198,6 +210,7 @@ impl PeerConnection {
                 connection: ConnectionState::New,
             },
             ending: Ending::Open,
+            farewell: None,
             failure: None,
             events: VecDeque::new(),
             last: Instant::default(),

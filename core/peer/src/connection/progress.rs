@@ -6,26 +6,24 @@ use wigwag_ice::ConnectionState as AgentState;
 use wigwag_proto::{Instant, UdpPath};
 use wigwag_sctp::CloseReason;
 
-use super::{Ending, PeerConnection};
+use super::{Ending, Farewell, PeerConnection};
 use crate::event::Event;
 use crate::negotiation::IceCandidate;
-use crate::state::{ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState};
+use crate::state::{
+    ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState,
+};
 
 /// How long the farewell may wait to be polled.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(1);
+/// The farewell is one datagram that nobody acknowledges. Without it the peer waits half a minute for consent to run
+/// out, so copies follow; a peer that has it takes them for replays.
+const FAREWELL_COPIES: u8 = 2;
+const FAREWELL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl PeerConnection {
     /// Draws the consequences of whatever happened: called at the end of every verb that changes something.
     pub(super) fn follow_up(&mut self, now: Instant) {
-        while let Some(event) = self.ice.poll_event() {
-            match event {
-                wigwag_ice::Event::LocalCandidate(candidate) => self.candidates.push(candidate),
-                wigwag_ice::Event::GatheringComplete => self.gathered(),
-                wigwag_ice::Event::StateChanged(state) => self.ice_changed(state),
-                _ => {} // the selected path is asked for where it is needed
-            }
-        }
-        self.tell_candidates();
+        self.hear_ice();
         self.start_dtls(now);
         while let Some(event) = self.dtls.poll_event() {
             match event {
@@ -50,8 +48,29 @@ impl PeerConnection {
         if self.dtls_started && self.states.dtls == DtlsTransportState::New {
             self.states.dtls = DtlsTransportState::Connecting;
         }
+        self.mind_the_association(now);
         self.move_to_the_end(now);
         self.connection_changed();
+    }
+
+    fn hear_ice(&mut self) {
+        while let Some(event) = self.ice.poll_event() {
+            match event {
+                wigwag_ice::Event::LocalCandidate(candidate) => self.untold.push_back(candidate),
+                wigwag_ice::Event::GatheringComplete => self.gathered(),
+                wigwag_ice::Event::StateChanged(state) => self.ice_changed(state),
+                _ => {} // the selected path is asked for where it is needed
+            }
+        }
+        self.tell_candidates();
+    }
+
+    /// Data channels are all that there is: without the association, the connection is over.
+    fn mind_the_association(&mut self, now: Instant) {
+        let is_lost = self.sctp.state() == wigwag_sctp::State::Closed && self.dtls.is_connected();
+        if is_lost && self.ending == Ending::Open {
+            self.say_goodbye(now);
+        }
     }
 
     fn ice_changed(&mut self, state: AgentState) {
@@ -129,10 +148,15 @@ impl PeerConnection {
         if self.states.gathering == IceGatheringState::New {
             return;
         }
-        while let Some(candidate) = self.candidates.get(self.candidates_told) {
-            let text = candidate.to_string();
-            self.candidates_told += 1;
-            if let Some(candidate) = self.trickled(text) {
+        let Some(credentials) = self.negotiation.local_credentials().cloned() else { return };
+        while let Some(mut candidate) = self.untold.pop_front() {
+            // The agent tells of its sockets again when it restarts; in the description of the restart they are already.
+            let Some(address) = candidate.socket_addr().filter(|address| !self.told.contains(address)) else {
+                continue;
+            };
+            self.told.push(address);
+            candidate.ufrag = Some(credentials.ufrag.clone());
+            if let Some(candidate) = self.trickled(candidate.to_string()) {
                 self.events.push_back(Event::IceCandidate(candidate));
             }
         }
@@ -140,7 +164,7 @@ impl PeerConnection {
 
     fn trickled(&self, candidate: String) -> Option<IceCandidate> {
         let (sdp_mid, index) = self.negotiation.data_section()?;
-        let username_fragment = Some(self.ice.local_credentials().ufrag.clone());
+        let username_fragment = Some(self.negotiation.local_credentials()?.ufrag.clone());
         Some(IceCandidate { candidate, sdp_mid, sdp_m_line_index: Some(index), username_fragment })
     }
 
@@ -165,7 +189,6 @@ impl PeerConnection {
         self.negotiation.close();
         self.signaling_changed(before);
         self.ending = Ending::Flushing(now + self.close_timeout);
-        self.sctp.close(now);
         self.follow_up(now);
     }
 
@@ -175,19 +198,74 @@ impl PeerConnection {
     }
 
     fn move_to_the_end(&mut self, now: Instant) {
-        let can_speak = self.dtls.is_connected() && self.path().is_some();
         if let Ending::Flushing(deadline) = self.ending {
-            let is_flushed = self.sctp.state() == wigwag_sctp::State::Closed && !self.sctp.can_transmit();
-            if !can_speak || is_flushed || deadline <= now {
-                self.sctp.abort();
-                self.dtls.close(now);
-                self.ending = Ending::Farewell(now + FAREWELL);
+            if !self.is_waiting_to_speak() {
+                self.sctp.close(now);
+            }
+            if self.is_flushed() || deadline <= now {
+                self.say_goodbye(now);
             }
         }
-        if let Ending::Farewell(deadline) = self.ending
-            && (!self.dtls.can_transmit() || self.path().is_none() || deadline <= now)
-        {
-            self.end(now);
+        let Ending::Farewell(deadline) = self.ending else { return };
+        let is_speechless = self.path().is_none() || self.farewell.is_none();
+        if !is_speechless && deadline > now {
+            return;
+        }
+        match &mut self.farewell {
+            Some(farewell) if !is_speechless && !farewell.datagram.is_empty() && farewell.copies < FAREWELL_COPIES => {
+                farewell.copies += 1;
+                farewell.is_due = true;
+                self.ending = Ending::Farewell(now + FAREWELL_INTERVAL);
+            }
+            _ => self.end(now),
+        }
+    }
+
+    /// What was just written may have been the last: then the next step is due now, as a timeout, so that its events are
+    /// taken by loops that take events after timers and before they wait.
+    pub(super) fn hasten_the_end(&mut self, now: Instant) {
+        match self.ending {
+            Ending::Flushing(_) if self.is_flushed() => self.ending = Ending::Flushing(now),
+            Ending::Farewell(_) if self.path().is_none() => self.ending = Ending::Farewell(now),
+            _ => {}
+        }
+    }
+
+    /// What DTLS writes while we leave is the farewell: kept, for the copies.
+    pub(super) fn keep_farewell(&mut self, now: Instant, datagram: &[u8]) {
+        if let Some(farewell) = &mut self.farewell {
+            farewell.datagram = datagram.to_vec();
+            self.ending = Ending::Farewell(now + FAREWELL_INTERVAL);
+        }
+    }
+
+    fn say_goodbye(&mut self, now: Instant) {
+        self.sctp.abort();
+        self.dtls.close(now);
+        self.farewell = Some(Farewell::default());
+        self.ending = Ending::Farewell(now + FAREWELL_PATIENCE);
+    }
+
+    /// Something was accepted before the connection was up, and it may still come up.
+    fn is_waiting_to_speak(&self) -> bool {
+        let is_coming_up = self.role.is_some()
+            && matches!(
+                self.states.ice,
+                IceConnectionState::New
+                    | IceConnectionState::Checking
+                    | IceConnectionState::Connected
+                    | IceConnectionState::Completed
+            )
+            && matches!(self.states.dtls, DtlsTransportState::New | DtlsTransportState::Connecting);
+        is_coming_up && self.sctp.has_unsent()
+    }
+
+    /// Nothing that was accepted is left, or nobody is there to take it.
+    fn is_flushed(&self) -> bool {
+        let can_speak = self.dtls.is_connected() && self.path().is_some();
+        match can_speak {
+            true => self.sctp.state() == wigwag_sctp::State::Closed && !self.sctp.can_transmit(),
+            false => !self.is_waiting_to_speak(),
         }
     }
 
@@ -197,6 +275,7 @@ impl PeerConnection {
             return;
         }
         self.ending = Ending::Closed;
+        self.farewell = None;
         let before = self.negotiation.state();
         self.negotiation.close();
         self.signaling_changed(before);
@@ -204,12 +283,16 @@ impl PeerConnection {
             self.states.dtls = DtlsTransportState::Closed;
         }
         self.ice.close(now);
+        self.hear_ice();
     }
 
-    /// Another connection has proved that it owns `path` now ([`Endpoint`](crate::Endpoint) routes there): no datagram
-    /// of that path arrives here any more. Consent on it will run out unless another pair works.
+    /// Another connection has proved that it owns `path` now ([`Endpoint`](crate::Endpoint) routes there): its DTLS does
+    /// not arrive here any more. If the peer is there all the same, the next check or consent that it answers proves
+    /// that, and takes the path back. (Two connections between the same two sockets can't be told apart, and take turns:
+    /// give one of them another socket.)
     pub fn handle_displaced(&mut self, now: Instant, path: UdpPath) {
         self.touch(now);
+        self.ice.displace(path);
         if self.dtls_path == Some(path) {
             self.dtls_path = None;
         }

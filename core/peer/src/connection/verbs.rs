@@ -11,6 +11,9 @@ use crate::state::ConnectionState;
 /// How soon a loop comes back that left transmits behind. See [`PeerConnection::poll_timeout`].
 const LEFT_BEHIND: std::time::Duration = std::time::Duration::from_millis(1);
 
+/// A packet this close to the MTU was filled: what follows it has the same length. (Chunks are padded to four bytes.)
+const FILLED: usize = 16;
+
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -83,9 +86,7 @@ impl PeerConnection {
         self.last = self.last.max(now);
         out.start();
         let transmit = self.write_batch(now, out);
-        if self.ending != Ending::Open {
-            self.follow_up(now); // what was just written may have been the last
-        }
+        self.hasten_the_end(now);
         if let Some(transmit) = &transmit {
             self.stats.datagrams_sent += transmit.len.div_ceil(transmit.segment_size.max(1)) as u64;
             self.stats.bytes_sent += transmit.len as u64;
@@ -99,8 +100,18 @@ impl PeerConnection {
         }
         let path = self.path()?;
         if self.dtls.can_transmit() {
-            let len = self.dtls.write_packet(now, out.segment(self.mtu)?)?;
+            let segment = out.segment(self.mtu)?;
+            let len = self.dtls.write_packet(now, segment)?;
+            self.keep_farewell(now, segment.get(..len)?);
             out.push(len);
+            return out.finish(Route::Udp(path));
+        }
+        if let Some(farewell) = &mut self.farewell {
+            let room = out.segment(self.mtu)?.get_mut(..farewell.datagram.len())?;
+            if std::mem::take(&mut farewell.is_due) {
+                room.copy_from_slice(&farewell.datagram);
+                out.push(farewell.datagram.len());
+            }
             return out.finish(Route::Udp(path));
         }
         if !self.dtls.is_connected() {
@@ -112,6 +123,9 @@ impl PeerConnection {
             let Some(len) = self.sctp.write_packet(now, room) else { break };
             let Some(len) = self.dtls.seal(segment, len) else { break };
             out.push(len);
+            if len + FILLED < self.mtu {
+                break; // a short packet, of control chunks perhaps: the next may be longer, and gets a batch of its own
+            }
         }
         out.finish(Route::Udp(path))
     }
@@ -124,11 +138,8 @@ impl PeerConnection {
     /// What happened. Taking a message makes room for others, and so can let something be sent.
     pub fn poll_event(&mut self) -> Option<Event> {
         // What arrived before the end is heard before the end.
-        let ended = |event: &Event| {
-            matches!(event, Event::ConnectionStateChange(ConnectionState::Closed | ConnectionState::Failed))
-        };
-        if self.events.front().is_some_and(|event| !ended(event)) {
-            return self.events.pop_front();
+        if let Some(event) = self.poll_state_event() {
+            return Some(event);
         }
         while let Some(event) = self.sctp.poll_event() {
             self.settled &= !self.can_transmit();
@@ -137,6 +148,14 @@ impl PeerConnection {
             }
         }
         self.events.pop_front()
+    }
+
+    /// What happened apart from data channels: states, candidates. For who leaves messages where they are for a while;
+    /// [`poll_event`](Self::poll_event) gives these first, too. That the connection closed comes after the last message,
+    /// and only from there.
+    pub fn poll_state_event(&mut self) -> Option<Event> {
+        let is_last = |event: &Event| matches!(event, Event::ConnectionStateChange(ConnectionState::Closed));
+        self.events.front().is_some_and(|event| !is_last(event)).then(|| self.events.pop_front())?
     }
 
     fn channel_event(&mut self, event: wigwag_sctp::Event) -> Option<Event> {
@@ -194,7 +213,10 @@ impl PeerConnection {
     /// Whether [`Self::poll_transmit`] would give something.
     fn can_transmit(&self) -> bool {
         let Self { dtls, sctp, .. } = self;
-        let above = |dtls: &Dtls| dtls.can_transmit() || dtls.is_connected() && sctp.can_transmit();
+        let above = |dtls: &Dtls| match &self.farewell {
+            Some(farewell) => dtls.can_transmit() || farewell.is_due,
+            None => dtls.can_transmit() || dtls.is_connected() && sctp.can_transmit(),
+        };
         self.ice.can_transmit() || above(dtls) && self.path().is_some()
     }
 

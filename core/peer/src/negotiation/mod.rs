@@ -4,6 +4,7 @@
 //! sections (m-lines) they have, and what both sides agreed on. It does no networking: the connection hands it our side
 //! of the transport to be [written](write) down, and takes from it an [`Agreement`] whenever one is reached. Nothing of a
 //! remote offer touches the transports before the answer to it is applied, so that a rollback has nothing to undo there.
+//! (A provisional answer counts: role and fingerprints stay as it fixed them.)
 //!
 //! ```text
 //!                 local offer                         remote offer
@@ -170,6 +171,8 @@ struct Section {
     formats: Vec<String>,
     /// Whether it is the one that carries data channels.
     is_data: bool,
+    /// The peer's `a=ice-ufrag` of it.
+    ufrag: Option<String>,
 }
 
 /// A description that was applied.
@@ -205,6 +208,8 @@ pub(crate) struct Negotiation {
     sections: Vec<Section>,
     /// Whether data channels are wanted, though no description has them yet.
     wants_data: bool,
+    /// The last answer rejected the data channels that were wanted.
+    rejected_data: bool,
     /// The role that DTLS has, once agreed; it stays.
     role: Option<DtlsRole>,
     /// Whether the first agreement came from an offer of ours.
@@ -229,6 +234,7 @@ impl Negotiation {
             created: None,
             sections: Vec::new(),
             wants_data: false,
+            rejected_data: false,
             role: None,
             offerer: None,
             fingerprints: Vec::new(),
@@ -258,6 +264,17 @@ impl Negotiation {
     pub fn is_needed(&self) -> bool {
         let has_data = self.sections.iter().any(|section| section.is_data);
         self.state == SignalingState::Stable && (self.wants_data && !has_data || self.restart.is_some())
+    }
+
+    /// Whether the data channels that were wanted were rejected.
+    pub fn has_rejected_data(&self) -> bool {
+        self.rejected_data
+    }
+
+    /// Our credentials in the description that is pending or current, if it has data channels.
+    pub fn local_credentials(&self) -> Option<&Credentials> {
+        let applied = self.local().filter(|applied| applied.sections.iter().any(|section| section.is_data))?;
+        applied.credentials.as_ref()
     }
 
     /// Whether a description of ours was ever applied: gathering starts with it.
@@ -310,6 +327,7 @@ impl Negotiation {
                 protocol: "UDP/DTLS/SCTP".to_owned(),
                 formats: vec!["webrtc-datachannel".to_owned()],
                 is_data: true,
+                ufrag: None,
             });
         }
         let mut transport = transport.clone();
@@ -404,8 +422,7 @@ impl Negotiation {
         let is_answer = given.kind != SdpType::Offer;
         // Taken only if it fits: an error leaves everything as it was.
         let fits = |created: &Created| {
-            (created.applied.kind != SdpType::Offer) == is_answer
-                && (given.sdp.is_empty() || created.text == given.sdp)
+            (created.applied.kind != SdpType::Offer) == is_answer && (given.sdp.is_empty() || created.text == given.sdp)
         };
         let Some(Created { mut applied, .. }) = self.created.take_if(|created| fits(created)) else {
             return Err(DescriptionError::Modified);
@@ -457,10 +474,14 @@ impl Negotiation {
         let sections = remote::sections(description);
         if sections.len() < before.len() || kind != SdpType::Offer && sections.len() > before.len() {
             let (got, expected) = (sections.len(), before.len());
-            return Err(DescriptionError::Invalid(format!("it has {got} media sections where {expected} are expected")));
+            return Err(DescriptionError::Invalid(format!(
+                "it has {got} media sections where {expected} are expected"
+            )));
         }
         for (before, now) in before.iter().zip(&sections) {
-            if before.media != now.media || before.is_data && now.is_data && before.mid != now.mid && now.mid.is_some() {
+            // What was rejected or stopped may be offered again as something else. RFC 3264 section 8.2.
+            let is_other = before.media != now.media && (before.is_data || kind != SdpType::Offer);
+            if is_other || before.is_data && now.is_data && before.mid != now.mid && now.mid.is_some() {
                 let (was, is) = (&before.media, &now.media);
                 return Err(DescriptionError::Invalid(format!("a media section changed its kind or mid: {was}, {is}")));
             }
@@ -473,7 +494,8 @@ impl Negotiation {
         let Some(remote) = remote.filter(|_| !self.fingerprints.is_empty()) else {
             return Ok(());
         };
-        if remote.fingerprints == self.fingerprints {
+        let same = |fingerprint| self.fingerprints.contains(fingerprint);
+        if remote.fingerprints.len() == self.fingerprints.len() && remote.fingerprints.iter().all(same) {
             return Ok(());
         }
         Err(DescriptionError::Invalid("the certificate's fingerprint changed; that takes a new connection".to_owned()))
@@ -493,6 +515,8 @@ impl Negotiation {
             let answer = if offerer { &remote } else { &local };
             // What the answer left out stays out, in its place.
             self.sections = answer.sections.clone();
+            self.rejected_data = self.wants_data && !self.sections.iter().any(|section| section.is_data);
+            self.wants_data &= !self.rejected_data;
             (self.current_local, self.current_remote) = (self.pending_local.take(), self.pending_remote.take());
             self.restart = self.restart.take().filter(|wanted| local.credentials.as_ref() != Some(wanted));
         }
@@ -526,37 +550,48 @@ impl Negotiation {
         if self.state == SignalingState::Closed {
             return Err(CandidateError::Closed);
         }
-        // What the peer says in answer to our offer is in force at once; what it offers waits for our answer.
-        let is_offered = self.pending_remote.is_some() && !self.offer_is_ours();
-        let Some(applied) = self.pending_remote.as_mut().or(self.current_remote.as_mut()) else {
+        if self.pending_remote.is_none() && self.current_remote.is_none() {
             return Err(CandidateError::NoRemoteDescription);
-        };
-        let section = match (&candidate.sdp_mid, candidate.sdp_m_line_index) {
-            (Some(mid), _) => applied.sections.iter().find(|section| section.mid.as_ref() == Some(mid)),
-            (None, Some(index)) => applied.sections.get(usize::from(index)),
-            (None, None) => applied.sections.first(),
-        };
-        if section.is_none() {
-            return Err(CandidateError::UnknownSection);
         }
-        let Some(remote) = &mut applied.remote else {
-            return Ok(CandidateFor::Nobody);
-        };
-        match &candidate.username_fragment {
-            Some(fragment) if *fragment != remote.credentials.ufrag => {
-                Err(CandidateError::UnknownUserFragment(fragment.clone()))
+        // What the peer offers waits for our answer; everything else is in force.
+        let is_offered = self.state == SignalingState::HaveRemoteOffer;
+        let mut result = Err(CandidateError::UnknownSection);
+        let descriptions = [(&mut self.pending_remote, is_offered), (&mut self.current_remote, false)];
+        for (applied, waits) in descriptions {
+            let Some(applied) = applied else { continue };
+            match applied.finds(candidate) {
+                Ok(true) if waits => {
+                    if let Some(remote) = &mut applied.remote {
+                        remote.add_candidate(&candidate.candidate);
+                    }
+                    return Ok(CandidateFor::Later);
+                }
+                Ok(true) => return Ok(CandidateFor::Agent),
+                Ok(false) => result = Ok(CandidateFor::Nobody),
+                Err(error) if result.is_err() => result = Err(error),
+                Err(_) => {}
             }
-            _ if is_offered => {
-                remote.add_candidate(&candidate.candidate);
-                Ok(CandidateFor::Later)
-            }
-            _ => Ok(CandidateFor::Agent),
         }
+        result
     }
+}
 
-    /// Whether the exchange that is in progress began with our offer.
-    fn offer_is_ours(&self) -> bool {
-        matches!(self.state, SignalingState::HaveLocalOffer | SignalingState::HaveRemotePranswer)
+impl Applied {
+    /// Whether `candidate` belongs to the transport that carries data channels; `false`: to another section.
+    fn finds(&self, candidate: &IceCandidate) -> Result<bool, CandidateError> {
+        let section = match (&candidate.sdp_mid, candidate.sdp_m_line_index) {
+            (Some(mid), _) => self.sections.iter().find(|section| section.mid.as_ref() == Some(mid)),
+            (None, Some(index)) => self.sections.get(usize::from(index)),
+            (None, None) => self.sections.iter().find(|section| section.is_data).or(self.sections.first()),
+        };
+        let section = section.ok_or(CandidateError::UnknownSection)?;
+        let Some(remote) = &self.remote else { return Ok(false) };
+        match &candidate.username_fragment {
+            Some(fragment) if *fragment == remote.credentials.ufrag => Ok(true), // within a bundle, of whichever section
+            Some(fragment) if section.is_data => Err(CandidateError::UnknownUserFragment(fragment.clone())),
+            Some(_) => Ok(false),
+            None => Ok(section.is_data || section.ufrag.as_ref() == Some(&remote.credentials.ufrag)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use wigwag_dtls::Fingerprint;
 use wigwag_ice::Credentials;
-use wigwag_sdp::{MediaDescription, SessionDescription, Setup};
+use wigwag_sdp::{SessionDescription, Setup};
 
 use super::{DescriptionError, Section};
 
@@ -30,7 +30,8 @@ pub(crate) struct RemoteTransport {
 /// The m-lines of `description`. The first that has data channels, and is not rejected, carries ours.
 pub(super) fn sections(description: &SessionDescription) -> Vec<Section> {
     let mut found = false;
-    let section = |media: &MediaDescription| {
+    let section = |section: wigwag_sdp::Section<'_>| {
+        let media = section.media;
         let is_data = !found && media.is_data_channel() && !media.is_rejected();
         found |= is_data;
         Section {
@@ -39,9 +40,10 @@ pub(super) fn sections(description: &SessionDescription) -> Vec<Section> {
             protocol: media.protocol.clone(),
             formats: media.formats.clone(),
             is_data,
+            ufrag: section.ice_ufrag().map(str::to_owned),
         }
     };
-    description.media.iter().map(section).collect()
+    description.sections().map(section).collect()
 }
 
 impl RemoteTransport {
@@ -64,8 +66,7 @@ impl RemoteTransport {
         if !(4..=256).contains(&ufrag.len()) || !(22..=256).contains(&pwd.len()) {
             return Err(DescriptionError::Invalid("a=ice-ufrag or a=ice-pwd is too short or too long".to_owned()));
         }
-        let fingerprints: Vec<Fingerprint> =
-            transport.fingerprints().filter_map(|text| text.parse().ok()).collect();
+        let fingerprints: Vec<Fingerprint> = transport.fingerprints().filter_map(|text| text.parse().ok()).collect();
         if fingerprints.is_empty() {
             return Err(missing("a=fingerprint with a hash that is known and strong"));
         }

@@ -83,7 +83,10 @@ pub(super) fn with_candidates(
             media.port = address.port();
             media.connection = Some(Address::from(address.ip()));
         }
+        // A restart that is offered has its fragment here before the agent has it.
+        let ufrag = media.attributes.value("ice-ufrag").map(str::to_owned);
         for candidate in &transport.candidates {
+            let candidate = Candidate { ufrag: ufrag.clone(), ..candidate.clone() };
             media.attributes.add_text(candidate.to_string());
         }
         if transport.end_of_candidates {

@@ -7,7 +7,7 @@ use crate::channel::Outgoing;
 use crate::dcep::{self, DCEP, Dcep};
 use crate::receive::Delivered;
 use crate::reconfig::Reset;
-use crate::send::queue::{Limit, Message, Note};
+use crate::send::message::{Limit, Message, Note};
 use crate::{
     ChannelConfig, ChannelId, ChannelInfo, Event, OpenError, PayloadKind, Reliability, SendError, StreamParity,
 };
@@ -18,6 +18,10 @@ const MAX_EARLY_MESSAGES: usize = 256;
 const MAX_EARLY_BYTES: usize = 256 << 10;
 /// Before the peer said how many streams it allows.
 const ANY_STREAM: u32 = 65_535;
+
+/// How many untaken events count as an open channel, when the peer wants another: it was opened, it was closed, and
+/// twice that.
+const EVENTS_PER_CHANNEL: usize = 4;
 
 impl Association {
     /// Which stream identifiers are ours: even ones for the DTLS client, odd ones for the server. The first call counts.
@@ -69,6 +73,17 @@ impl Association {
         self.channels.get(self.channels.slot_of(channel)?).map(|channel| &channel.info)
     }
 
+    /// Whether messages were accepted of which nothing has left.
+    pub fn has_unsent(&self) -> bool {
+        self.has_messages()
+    }
+
+    /// Whether at least half of the send buffer is free (the condition of [`Event::Writable`]) and `len` bytes fit: for
+    /// who does not take events now.
+    pub fn has_send_room(&self, len: usize) -> bool {
+        self.send.queues.has_room(len)
+    }
+
     /// Accepts a message. It is kept by reference until the peer has it.
     pub fn send(&mut self, channel: ChannelId, kind: PayloadKind, data: Bytes) -> Result<(), SendError> {
         let slot = self.channels.slot_of(channel).ok_or(SendError::Closed)?;
@@ -83,15 +98,15 @@ impl Association {
         if self.send.queues.is_full_for(data.len()) {
             return Err(SendError::Full);
         }
-        let limit = match channel.info.config.reliability {
-            Reliability::Reliable => Limit::RELIABLE,
-            Reliability::MaxRetransmits(count) => Limit { retransmits: count.into(), ..Limit::RELIABLE },
-            Reliability::MaxLifetime(lifetime) => Limit { expires: self.now + lifetime, ..Limit::RELIABLE },
+        let (limit, lifetime) = match channel.info.config.reliability {
+            Reliability::Reliable => (Limit::RELIABLE, None),
+            Reliability::MaxRetransmits(count) => (Limit { retransmits: count.into(), ..Limit::RELIABLE }, None),
+            Reliability::MaxLifetime(lifetime) => (Limit::RELIABLE, Some(lifetime)),
         };
         // Ordered behind the DATA_CHANNEL_OPEN until the peer has it. RFC 8832 section 6.
         let unordered = !channel.info.config.ordered && channel.acknowledged;
         let (ppid, data) = dcep::wrap(kind, data);
-        self.send.queues.push(slot, Message { data, ppid, unordered, limit, counted: true });
+        self.send.queues.push(slot, Message { data, ppid, unordered, limit, lifetime, counted: true });
         Ok(())
     }
 
@@ -226,7 +241,14 @@ impl Association {
     }
 
     fn accept_channel(&mut self, config: ChannelConfig, stream: u16) {
-        let Ok(slot) = self.channels.insert(config, Some(stream), true) else {
+        // A peer may open and close as fast as it likes; what nobody takes must not pile up.
+        let untaken = self.events.len() / EVENTS_PER_CHANNEL;
+        let slot = if untaken < self.config.max_channels {
+            self.channels.insert(config, Some(stream), true)
+        } else {
+            Err(OpenError::TooMany)
+        };
+        let Ok(slot) = slot else {
             self.stats.messages_dropped += 1;
             if self.reconfig.is_supported() {
                 self.reconfig.reset(stream, None); // a refusal that the peer understands
@@ -370,5 +392,5 @@ impl Association {
 
 /// DCEP's own messages: reliable, in order, and not the application's. RFC 8832 section 6.
 fn control(data: Bytes) -> Message {
-    Message { data, ppid: DCEP, unordered: false, limit: Limit::RELIABLE, counted: false }
+    Message { data, ppid: DCEP, unordered: false, limit: Limit::RELIABLE, lifetime: None, counted: false }
 }

@@ -9,9 +9,10 @@
 //!   Closed <-- SHUTDOWN COMPLETE or ACK -- ShutdownSent, ShutdownAckSent <-- ShutdownPending, ShutdownReceived
 //! ```
 //! `setup.rs` has the way up, `teardown.rs` the way down, `transmit.rs` what is written, `channels.rs` what the
-//! application sees.
+//! application sees, `idle.rs` what is given back when nothing moves.
 
 mod channels;
+mod idle;
 mod setup;
 mod teardown;
 mod transmit;
@@ -101,6 +102,8 @@ pub struct Association {
     heartbeat: Option<(u32, Instant)>,
     /// [`Association::close`] was called.
     closing: bool,
+    /// When a packet last came or went.
+    stirred_at: Instant,
     /// The latest time that we were told.
     now: Instant,
     stats: Stats,
@@ -148,6 +151,8 @@ struct Timers {
     /// T5-shutdown-guard.
     guard: Option<Instant>,
     heartbeat: Option<Instant>,
+    /// Something large is held that may not be needed any more.
+    release: Option<Instant>,
 }
 
 /// Whether the rest of a packet is read.
@@ -183,6 +188,7 @@ impl Association {
             errors: 0,
             heartbeat: None,
             closing: false,
+            stirred_at: Instant(0),
             now: Instant(0),
             stats: Stats::default(),
         }
@@ -224,6 +230,7 @@ impl Association {
             messages_sent: sent.messages,
             retransmissions: sent.repeated,
             spurious_retransmissions: sent.spurious,
+            chunks_too_long: sent.too_long,
             timeouts: sent.timeouts,
             messages_abandoned: sent.abandoned + self.send.queues.expired,
             duplicates_received: received.duplicates,
@@ -235,7 +242,7 @@ impl Association {
 
     /// A packet arrived. Whatever is wrong with it is counted in [`Stats`], and has no other effect.
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
-        self.now = self.now.max(now);
+        self.advance(now);
         let packet = match Packet::parse(packet) {
             Ok(packet) => packet,
             Err(Malformed::TooShort) => return self.stats.malformed += 1,
@@ -376,9 +383,17 @@ impl Association {
         let Some((nonce, sent_at)) = self.heartbeat else { return };
         if init::heartbeat_nonce(value) == Some(nonce) {
             self.heartbeat = None;
-            self.errors = 0;
+            if !self.send.is_blocked() {
+                self.errors = 0; // that the peer lives does not bring a chunk through that no packet can carry
+            }
             self.send.rtt.measure(now - sent_at);
         }
+    }
+
+    /// It is `now`, also for what was handed in without a word about the time.
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.send.queues.stamp(self.now);
     }
 
     fn owe_sack(&mut self) {
@@ -402,6 +417,7 @@ impl Association {
             self.reset_incoming(reset);
         }
         self.settle();
+        self.stir();
     }
 
     /// What follows from anything that was sent or acknowledged.
@@ -412,7 +428,7 @@ impl Association {
 
     /// The deadline of [`Self::poll_timeout`] passed. Early calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        self.advance(now);
         let passed = |timer: &mut Option<Instant>| timer.take_if(|at| *at <= now).is_some();
         if passed(&mut self.timers.setup) {
             self.setup_timed_out();
@@ -425,6 +441,9 @@ impl Association {
         }
         if passed(&mut self.timers.heartbeat) {
             self.heartbeat_is_due(now);
+        }
+        if passed(&mut self.timers.release) {
+            self.release_if_idle(now);
         }
         if self.reconfig.handle_timeout(now) {
             self.count_error();
@@ -455,10 +474,6 @@ impl Association {
         if self.phase == Phase::Closed {
             return;
         }
-        self.send.release_memory();
-        if let Some(peer) = &mut self.peer {
-            peer.receive.release_memory();
-        }
         self.heartbeat = Some((self.random.next_u32(), now));
         self.due.heartbeat = true;
         self.timers.heartbeat = Some(now + self.send.rtt.rto());
@@ -469,9 +484,9 @@ impl Association {
         if self.phase == Phase::Closed {
             return None;
         }
-        let Timers { setup, shutdown, guard, heartbeat } = self.timers;
+        let Timers { setup, shutdown, guard, heartbeat, release } = self.timers;
         let receive = self.peer.as_ref().and_then(|peer| peer.receive.poll_timeout());
-        [setup, shutdown, guard, heartbeat, receive, self.send.poll_timeout(), self.reconfig.poll_timeout()]
+        [setup, shutdown, guard, heartbeat, release, receive, self.send.poll_timeout(), self.reconfig.poll_timeout()]
             .into_iter()
             .flatten()
             .min()

@@ -22,7 +22,7 @@ pub(super) fn tag(random: &mut Random) -> u32 {
 impl Association {
     /// Starts the handshake. Both sides may, at once or not; one that doesn't just answers.
     pub fn connect(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        self.advance(now);
         if self.phase == Phase::New && !self.closing {
             self.phase = Phase::CookieWait;
             self.due.init = true;

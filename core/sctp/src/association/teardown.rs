@@ -11,7 +11,7 @@ use crate::{CloseReason, Event};
 impl Association {
     /// Delivers what was accepted, then says goodbye; nothing more can be sent. Ends with [`Event::Closed`].
     pub fn close(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        self.advance(now);
         if self.phase == Phase::Closed || self.closing {
             return;
         }
@@ -139,5 +139,6 @@ impl Association {
             }
         }
         self.events.push_back(Event::Closed { reason });
+        self.release_memory();
     }
 }

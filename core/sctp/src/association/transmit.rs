@@ -84,14 +84,18 @@ impl Association {
     /// Writes the next packet into `room`, whose length is the packet size to be used; returns the packet's length. While
     /// there is data for more than one packet, each fills the room up to a multiple of four, so that a batch has one size.
     ///
-    /// A room must not be smaller than those before it: a piece of a message that was sent keeps its length.
+    /// Rooms should not become smaller: a chunk that was sent keeps its length, and if it was lost, waits for a packet that is long
+    /// enough ([`Stats::chunks_too_long`](crate::Stats::chunks_too_long)). Everything else goes on.
     pub fn write_packet(&mut self, now: Instant, room: &mut [u8]) -> Option<usize> {
-        self.now = self.now.max(now);
+        self.advance(now);
         if !self.can_transmit() {
             return None;
         }
         let mut packet = Writer::new(room)?;
-        let tag = if let Some(reply) = self.due.replies.first() {
+        // When both sides start, the COOKIE ECHO goes before the INIT ACK: the first packet of a batch sets the room of the others, and
+        // data should fit behind the cookie.
+        let cookie_first = self.phase == Phase::CookieEchoed && self.due.cookie_echo;
+        let tag = if let Some(reply) = self.due.replies.first().filter(|_| !cookie_first) {
             packet.chunk_of(reply.kind, reply.flags, &reply.value);
             self.due.replies.remove(0).tag
         } else if self.phase == Phase::CookieWait {
@@ -149,6 +153,7 @@ impl Association {
             }
         }
         self.settle();
+        self.stir();
     }
 
     fn write_control(&mut self, now: Instant, packet: &mut Writer<'_>) {

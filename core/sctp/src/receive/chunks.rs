@@ -41,8 +41,14 @@ impl Chunks {
         self.current.clear();
     }
 
+    /// More than the smallest chunks are held.
+    pub fn has_grown(&self) -> bool {
+        self.size > MIN_CHUNK
+    }
+
     /// Gives the memory back; an unfinished slice is kept.
     pub fn release(&mut self) {
+        self.spare = BytesMut::new();
         if self.current.is_empty() {
             *self = Self::default();
         }

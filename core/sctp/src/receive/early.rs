@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
-use super::Head;
 use super::chunks::Chunks;
+use super::{FEW, Head};
 use crate::packet::chunk::{BEGINNING, Data, ENDING};
 
 /// One place in the ring.
@@ -122,11 +122,13 @@ impl Early {
         }
     }
 
+    pub fn has_grown(&self) -> bool {
+        self.chunks.has_grown() || self.slots.capacity() > FEW
+    }
+
     pub fn release(&mut self) {
         self.chunks.release();
-        if self.slots.is_empty() {
-            self.slots = VecDeque::new();
-        }
+        self.slots.shrink_to_fit();
     }
 
     fn piece(&self, index: u32) -> Option<&Piece> {

@@ -42,6 +42,8 @@ const MAX_RUNS: usize = 1024;
 const MAX_DUPLICATES: usize = 16;
 /// Holes told in a SACK, the first ones: what was told once and then no more would count as dropped (RFC 9260 section 6.2.1).
 const MAX_GAPS: usize = 280;
+/// Places in queues that an idle association keeps.
+const FEW: usize = 64;
 
 /// What a message is made of, beside its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,11 +318,18 @@ impl Receive {
         self.owed.poll_timeout()
     }
 
-    /// Nothing arrived for long.
+    /// Holds more than a few small messages need. O(1).
+    pub fn has_grown(&self) -> bool {
+        self.chunks.has_grown() || self.early.has_grown() || self.ready.capacity() > FEW || self.runs.has_grown()
+    }
+
+    /// Nothing moved for a while.
     pub fn release_memory(&mut self) {
         self.chunks.release();
         self.early.release();
         self.ready.shrink_to_fit();
+        self.runs.shrink_to_fit();
+        self.duplicates.shrink_to_fit();
     }
 
     /// Writes the SACK that is due, or merely owed if a packet leaves anyway.

@@ -92,6 +92,7 @@ impl Send {
         self.find_lost(now);
         self.partial.advance(&self.ring);
         self.partial.repeat_if_unheard(now, self.rtt.smoothed().unwrap_or(self.rtt.rto()));
+        self.unblock();
         let probed = self.settle_probe();
         if self.flight.lost == 0 {
             self.lost.clear();
@@ -104,7 +105,7 @@ impl Send {
 
     /// Something is on its way whose loss only the timer would tell.
     fn needs_timer(&self) -> bool {
-        self.flight.bytes > 0 || self.partial.is_pending()
+        self.flight.bytes > 0 || self.partial.is_pending() || self.is_blocked()
     }
 
     /// A probe that did not fit is sent again as soon as the window opens. Says whether one was out.
@@ -195,6 +196,7 @@ impl Send {
         self.lost_at = None;
         self.reordering = REORDERING;
         self.flight = Flight::default();
+        self.unblock();
         for (index, piece) in self.ring.iter_mut().enumerate() {
             if piece.state == PieceState::Abandoned || piece.state == PieceState::Received && !reneged {
                 continue;
@@ -216,13 +218,16 @@ impl Send {
     /// The COOKIE ECHO is repeated: what travelled with it goes along again, without blaming the network twice.
     pub fn repeat_all(&mut self) {
         for (index, piece) in self.ring.iter_mut().enumerate() {
-            if piece.state == PieceState::InFlight {
-                self.flight.remove(piece);
-                self.flight.lost += 1;
-                piece.state = PieceState::Lost;
-                self.lost.push_back(self.base.wrapping_add(index as u32));
+            match piece.state {
+                PieceState::InFlight => self.flight.remove(piece),
+                PieceState::TooLong => self.flight.too_long -= 1,
+                PieceState::Lost | PieceState::Received | PieceState::Abandoned => continue,
             }
+            self.flight.lost += 1;
+            piece.state = PieceState::Lost;
+            self.lost.push_back(self.base.wrapping_add(index as u32));
         }
+        self.unblock();
         self.order.clear();
         self.retransmit_at = None;
     }
@@ -245,6 +250,7 @@ impl News {
                 return;
             }
             PieceState::InFlight => flight.remove(piece),
+            PieceState::TooLong => flight.too_long -= 1,
             PieceState::Lost => {
                 flight.lost -= 1;
                 // That a timeout was too early says nothing about the order on the path.

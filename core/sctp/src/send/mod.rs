@@ -17,8 +17,10 @@
 //! Nothing here walks over what is in flight but a timeout: each piece enters and leaves the ring, the order and the
 //! list of the lost once per sending.
 
+mod again;
 pub(crate) mod congestion;
 mod loss;
+pub(crate) mod message;
 mod partial;
 pub(crate) mod queue;
 pub(crate) mod rtt;
@@ -34,7 +36,8 @@ use crate::packet::chunk::{BEGINNING, DATA, DATA_HEADER, Data, ENDING, IMMEDIATE
 use crate::packet::{CHUNK_HEADER, Writer, padded};
 use crate::ranges::Ranges;
 use congestion::Congestion;
-use queue::{Limit, Queues};
+use message::Limit;
+use queue::Queues;
 use rtt::{Limits, Rtt};
 
 pub(crate) use loss::SackOutcome;
@@ -50,6 +53,8 @@ const MAX_PADDING: usize = 64;
 const MIN_PIECE: usize = 16;
 /// Padding. RFC 4820; who does not know it skips it, by the bits of its type.
 const PAD: u8 = 0x84;
+/// Places in rings and queues that an idle association keeps.
+const FEW: usize = 64;
 /// Reordering that is always put up with, in packets.
 const REORDERING: PacketNumber = 3;
 
@@ -63,6 +68,7 @@ struct Piece {
     ppid: u32,
     flags: u8,
     state: PieceState,
+    was_too_long: bool,
     /// How often it was sent again.
     repeated: u32,
     limit: Limit,
@@ -76,6 +82,8 @@ enum PieceState {
     InFlight,
     /// To be sent again.
     Lost,
+    /// To be sent again, if packets become longer.
+    TooLong,
     /// In a gap ack block.
     Received,
     /// Given up. RFC 3758.
@@ -91,6 +99,8 @@ struct Flight {
     payload: usize,
     /// Pieces to be sent again.
     lost: usize,
+    /// Pieces set aside.
+    too_long: usize,
 }
 
 /// What the sending half counts.
@@ -101,6 +111,7 @@ pub(crate) struct Counts {
     pub spurious: u64,
     pub timeouts: u64,
     pub abandoned: u64,
+    pub too_long: u64,
 }
 
 #[derive(Debug)]
@@ -125,6 +136,8 @@ pub(crate) struct Send {
     pub rtt: Rtt,
     mtu: usize,
     peer_window: usize,
+    /// The shortest of what was set aside, with its header.
+    shortest_too_long: usize,
     /// A piece that was sent although the peer's window was shut.
     probe: Option<u32>,
     /// One packet may leave whatever the window says. RFC 9260 section 7.2.4, rule 3.
@@ -166,6 +179,7 @@ impl Send {
             rtt: Rtt::new(limits),
             mtu: config.mtu,
             peer_window: 0,
+            shortest_too_long: usize::MAX,
             probe: None,
             fast_retransmit: false,
             last_sent: Instant(0),
@@ -209,6 +223,7 @@ impl Send {
         self.flight = Flight::default();
         (self.retransmit_at, self.lost_at, self.probe, self.fast_retransmit) = (None, None, None, false);
         self.partial = partial::Partial::default();
+        self.shortest_too_long = usize::MAX;
     }
 
     /// Whether [`Self::write_data`] would write, in a packet of its own. O(1).
@@ -240,7 +255,11 @@ impl Send {
         if self.flight.bytes == 0 && self.ring.is_empty() {
             self.congestion.on_idle(now - self.last_sent, self.rtt.rto());
         }
-        while let Some(next) = self.next() {
+        let alone = packet.room_for_value_alone();
+        self.try_too_long(alone);
+        loop {
+            self.set_aside(now, alone);
+            let Some(next) = self.next() else { break };
             let written = match next {
                 Next::Again => self.write_again(now, packet),
                 Next::New => self.write_new(now, packet),
@@ -260,47 +279,6 @@ impl Send {
             self.fast_retransmit = false;
         }
         wrote
-    }
-
-    /// Writes the first of the lost.
-    fn write_again(&mut self, now: Instant, packet: &mut Writer<'_>) -> bool {
-        let Some((tsn, index)) = self.next_lost() else { return false };
-        if self.give_up_expired(now, index) {
-            return false;
-        }
-        let Some(piece) = self.ring.get_mut(index) else { return false };
-        let value_len = DATA_HEADER + piece.data.len();
-        // Longer than any packet of this size: the path has shrunk under it. As if sent and lost, so that the timer decides.
-        let never_fits = value_len > packet.room_for_value_alone();
-        if value_len > packet.room_for_value() && !never_fits {
-            return false;
-        }
-        self.lost.pop_front();
-        self.flight.lost -= 1;
-        piece.repeated += 1;
-        (piece.state, piece.number, piece.sent_at) = (PieceState::InFlight, self.next_number, now);
-        self.counts.repeated += 1;
-        self.order.push_back((self.next_number, tsn));
-        self.flight.add(piece);
-        let flags = piece.flags | IMMEDIATE;
-        let data = Data { flags, tsn, stream: piece.stream, ssn: piece.ssn, ppid: piece.ppid, payload: &piece.data };
-        self.retransmit_at.get_or_insert(now + self.rtt.rto());
-        if never_fits {
-            return true;
-        }
-        packet.chunk(DATA, flags, value_len, |value| data.write(value))
-    }
-
-    /// The first of the lost that did not arrive after all.
-    fn next_lost(&mut self) -> Option<(u32, usize)> {
-        while let Some(&tsn) = self.lost.front() {
-            let index = tsn.wrapping_sub(self.base) as usize;
-            if self.ring.get(index).is_some_and(|piece| piece.state == PieceState::Lost) {
-                return Some((tsn, index));
-            }
-            self.lost.pop_front();
-        }
-        None
     }
 
     /// Cuts and writes the next piece.
@@ -333,6 +311,7 @@ impl Send {
             ppid: cut.ppid,
             flags,
             state: PieceState::InFlight,
+            was_too_long: false,
             repeated: 0,
             limit: cut.limit,
             number: self.next_number,
@@ -363,13 +342,19 @@ impl Send {
         }
     }
 
+    /// Holds more than a few small messages need. O(1).
+    pub fn has_grown(&self) -> bool {
+        let places = self.ring.capacity().max(self.order.capacity()).max(self.lost.capacity());
+        places > FEW || self.received.has_grown() || self.queues.has_grown()
+    }
+
     /// Gives back what a transfer made grow.
     pub fn release_memory(&mut self) {
-        if self.ring.is_empty() {
-            self.ring = VecDeque::new();
-            self.order = VecDeque::new();
-            self.lost = VecDeque::new();
-        }
+        self.ring.shrink_to_fit();
+        self.order.shrink_to_fit();
+        self.lost.shrink_to_fit();
+        self.received.shrink_to_fit();
+        self.queues.release_memory();
     }
 }
 

@@ -108,6 +108,7 @@ impl Send {
             match piece.state {
                 PieceState::InFlight => self.flight.remove(piece),
                 PieceState::Lost => self.flight.lost -= 1,
+                PieceState::TooLong => self.flight.too_long -= 1,
                 PieceState::Received | PieceState::Abandoned => {}
             }
             piece.state = PieceState::Abandoned;
@@ -117,6 +118,7 @@ impl Send {
             piece.flags |= ENDING;
             self.queues.abandon_begun(piece.slot);
         }
+        self.unblock();
     }
 
     /// Writes the FORWARD-TSN that is due.

@@ -5,45 +5,13 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use wigwag_proto::Instant;
+
+use super::FEW;
+use super::message::{Cut, Message, Note};
 
 /// What a queued message costs beside its bytes.
 const QUEUED_OVERHEAD: usize = 64;
-
-/// How long a message is worth sending. RFC 3758.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limit {
-    /// [`Instant::NEVER`] for none.
-    pub expires: Instant,
-    /// [`Limit::NO_RETRANSMITS`] for none.
-    pub retransmits: u32,
-}
-
-impl Limit {
-    const NO_RETRANSMITS: u32 = u32::MAX;
-    pub const RELIABLE: Self = Self { expires: Instant::NEVER, retransmits: Self::NO_RETRANSMITS };
-}
-
-/// A message to be sent.
-#[derive(Debug)]
-pub(crate) struct Message {
-    pub data: Bytes,
-    pub ppid: u32,
-    pub unordered: bool,
-    pub limit: Limit,
-    /// Its bytes count as buffered: DCEP's own do not.
-    pub counted: bool,
-}
-
-/// Told to the channel table after sending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Note {
-    /// The buffered amount fell to the threshold.
-    Low(usize),
-    /// A queue that is to be closed has become empty.
-    Drained(usize),
-}
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -53,6 +21,10 @@ struct Queue {
     begun: bool,
     next_ssn: u16,
     in_round: bool,
+    /// Messages with a lifetime that has not begun.
+    unstamped: usize,
+    /// No further message is begun.
+    held: bool,
     buffered: usize,
     low_threshold: usize,
     closing: bool,
@@ -67,22 +39,14 @@ pub(crate) struct Queues {
     total: usize,
     limit: usize,
     refused: bool,
+    /// Slots with messages whose lifetime has not begun.
+    unstamped: Vec<usize>,
+    /// Slots that are held.
+    held: Vec<usize>,
+    /// Some queue has more than a few places.
+    grown: bool,
     pub notes: VecDeque<Note>,
     pub expired: u64,
-}
-
-/// A piece that was cut.
-#[derive(Debug)]
-pub(crate) struct Cut {
-    pub slot: usize,
-    pub stream: u16,
-    pub ssn: u16,
-    pub ppid: u32,
-    pub unordered: bool,
-    pub begins: bool,
-    pub ends: bool,
-    pub limit: Limit,
-    pub data: Bytes,
 }
 
 impl Queues {
@@ -93,6 +57,9 @@ impl Queues {
             total: 0,
             limit,
             refused: false,
+            unstamped: Vec::new(),
+            held: Vec::new(),
+            grown: false,
             notes: VecDeque::new(),
             expired: 0,
         }
@@ -128,27 +95,97 @@ impl Queues {
     pub fn close_all(&mut self) {
         self.round.clear();
         self.queues.clear();
+        self.held.clear();
+        self.unstamped.clear();
         self.notes.clear();
         self.total = 0;
     }
 
     pub fn is_full_for(&mut self, len: usize) -> bool {
-        let full = self.total > 0 && self.total + len + QUEUED_OVERHEAD > self.limit;
+        let full = !self.fits(len);
         self.refused |= full;
         full
     }
 
+    /// An empty buffer takes a message of any length.
+    fn fits(&self, len: usize) -> bool {
+        self.total == 0 || self.total.saturating_add(len).saturating_add(QUEUED_OVERHEAD) <= self.limit
+    }
+
+    fn is_half_free(&self) -> bool {
+        self.total <= self.limit / 2
+    }
+
+    /// At least half of the buffer is free, and `len` bytes fit.
+    pub fn has_room(&self, len: usize) -> bool {
+        self.is_half_free() && self.fits(len)
+    }
+
     /// There is room again for who was refused. Told once.
     pub fn poll_writable(&mut self) -> bool {
-        self.refused && self.total <= self.limit / 2 && std::mem::take(&mut self.refused)
+        self.refused && self.is_half_free() && std::mem::take(&mut self.refused)
     }
 
     pub fn push(&mut self, slot: usize, message: Message) {
         let Some(queue) = self.queues.get_mut(slot) else { return };
         self.total += cost(&message);
         queue.buffered += counted(&message);
+        if message.lifetime.is_some() {
+            queue.unstamped += 1;
+            if queue.unstamped == 1 {
+                self.unstamped.push(slot);
+            }
+        }
         queue.messages.push_back(message);
+        self.grown |= queue.messages.capacity() > FEW;
         enter_round(queue, slot, &mut self.round);
+    }
+
+    /// The lifetime of what was pushed since the last call begins `now`.
+    pub fn stamp(&mut self, now: Instant) {
+        while let Some(slot) = self.unstamped.pop() {
+            let Some(queue) = self.queues.get_mut(slot) else { continue };
+            let count = std::mem::take(&mut queue.unstamped);
+            let fresh = queue.messages.iter_mut().rev().filter(|message| message.lifetime.is_some());
+            for message in fresh.take(count) {
+                message.limit.expires = message.lifetime.take().map_or(Instant::NEVER, |lifetime| now + lifetime);
+            }
+        }
+    }
+
+    /// Lets `slot` begin no further message; one that has begun is finished.
+    pub fn hold(&mut self, slot: usize) {
+        let Some(queue) = self.queues.get_mut(slot).filter(|queue| !queue.held) else { return };
+        queue.held = true;
+        self.held.push(slot);
+        if queue.in_round && !queue.begun {
+            queue.in_round = false;
+            self.round.retain(|&other| other != slot);
+        }
+    }
+
+    /// Those that were held go on.
+    pub fn release_held(&mut self) {
+        while let Some(slot) = self.held.pop() {
+            if let Some(queue) = self.queues.get_mut(slot) {
+                queue.held = false;
+                enter_round(queue, slot, &mut self.round);
+            }
+        }
+    }
+
+    pub fn has_grown(&self) -> bool {
+        self.grown || self.round.capacity() > FEW || self.notes.capacity() > FEW
+    }
+
+    /// Gives back places that are not used.
+    pub fn release_memory(&mut self) {
+        for queue in &mut self.queues {
+            queue.messages.shrink_to_fit();
+        }
+        self.round.shrink_to_fit();
+        self.notes.shrink_to_fit();
+        self.grown = false;
     }
 
     pub fn buffered(&self, slot: usize) -> usize {
@@ -253,17 +290,17 @@ impl Queues {
         if self.round.front() == Some(&slot) {
             self.round.pop_front();
         }
-        queue.in_round = !queue.messages.is_empty();
+        queue.in_round = !queue.messages.is_empty() && !queue.held;
         if queue.in_round {
             self.round.push_back(slot);
-        } else if queue.closing {
+        } else if queue.closing && queue.messages.is_empty() {
             self.notes.push_back(Note::Drained(slot));
         }
     }
 }
 
 fn enter_round(queue: &mut Queue, slot: usize, round: &mut VecDeque<usize>) {
-    if queue.stream.is_some() && !queue.in_round && !queue.messages.is_empty() {
+    if queue.stream.is_some() && !queue.in_round && !queue.held && !queue.messages.is_empty() {
         queue.in_round = true;
         round.push_back(slot);
     }
@@ -288,10 +325,20 @@ fn counted(message: &Message) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::send::message::Limit;
 
     fn message(len: usize) -> Message {
-        Message { data: Bytes::from(vec![0; len]), ppid: 53, unordered: false, limit: Limit::RELIABLE, counted: true }
+        Message {
+            data: Bytes::from(vec![0; len]),
+            ppid: 53,
+            unordered: false,
+            limit: Limit::RELIABLE,
+            lifetime: None,
+            counted: true,
+        }
     }
 
     #[test]

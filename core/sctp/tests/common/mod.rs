@@ -1,242 +1,266 @@
-//! Two associations on a virtual link: time passes only when nothing else can happen.
+//! Two associations at two hosts of the simulated network.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::{ControlFlow, Deref, DerefMut};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rand::{Rng, RngExt};
-use wigwag_proto::{Instant, Random, random};
+use wigwag_net::{HostId, Link, Machine, Simulation, Verdict};
+use wigwag_proto::{Input, Instant, Route, Transmit, TransmitBuffer, UdpPath, random};
 use wigwag_sctp::{Association, ChannelConfig, ChannelId, Config, Event, State, StreamParity};
 
-/// What the link does to packets. Rates are per cent.
-#[derive(Clone, Copy, Debug)]
-pub struct Link {
-    pub delay: Duration,
-    pub jitter: Duration,
-    pub loss: u32,
-    pub duplication: u32,
-    pub corruption: u32,
-    /// Bytes a second, and how many may wait for their turn; 0 for no limit.
-    pub rate: u64,
-    pub queue: u64,
-}
-
-impl Default for Link {
-    fn default() -> Self {
-        Self {
-            delay: Duration::from_millis(20),
-            jitter: Duration::ZERO,
-            loss: 0,
-            duplication: 0,
-            corruption: 0,
-            rate: 0,
-            queue: 0,
-        }
-    }
-}
-
-pub struct Pair {
-    pub now: Instant,
-    pub ends: [Association; 2],
-    pub link: Link,
-    pub random: Random,
-    /// By arrival and number: for whom, and what.
-    flying: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
-    pub sent: u64,
-    busy_until: [Instant; 2],
-    /// Packets, by number, that do not arrive.
-    pub drop: Vec<u64>,
-    pub events: [Vec<Event>; 2],
-    /// Every packet, in order.
-    pub trace: Option<Vec<(usize, Vec<u8>)>>,
-    /// Who takes its events.
-    pub consuming: [bool; 2],
-    pub room: usize,
-    /// One packet per wake-up.
-    pub lazy: bool,
+/// What the tests begin with; what jitter they add reorders.
+pub fn link() -> Link {
+    Link { delay: Duration::from_millis(20), overtaking: true, ..Link::default() }
 }
 
 pub fn association(config: Config, seed: u8) -> Association {
     Association::new(config, random::seeded([seed; 32]), wigwag_crypto::aws_lc_rs())
 }
 
-impl Pair {
-    pub fn new(link: Link, seed: u64) -> Self {
-        Self::with(link, seed, Config::default(), Config::default())
+/// One end, and what it told.
+pub struct End {
+    pub association: Association,
+    pub events: Vec<Event>,
+    /// Whether it takes its events.
+    pub consuming: bool,
+    /// The size of its packets.
+    pub room: usize,
+    path: UdpPath,
+    /// When to come back for output that is left.
+    output_at: Instant,
+}
+
+impl Deref for End {
+    type Target = Association;
+    fn deref(&self) -> &Association {
+        &self.association
+    }
+}
+
+impl DerefMut for End {
+    fn deref_mut(&mut self) -> &mut Association {
+        &mut self.association
+    }
+}
+
+impl End {
+    pub fn new(association: Association, path: UdpPath) -> Self {
+        Self { association, events: Vec::new(), consuming: true, room: 1200, path, output_at: Instant(0) }
     }
 
-    pub fn with(link: Link, seed: u64, one: Config, two: Config) -> Self {
-        let mut seeds = [0; 32];
-        seeds[..8].copy_from_slice(&seed.to_le_bytes());
-        let mut source = random::seeded(seeds);
-        let provider = wigwag_crypto::aws_lc_rs();
-        let mut ends = [
-            Association::new(one, random::fork(&mut source), provider),
-            Association::new(two, random::fork(&mut source), provider),
-        ];
-        ends[0].set_role(StreamParity::Even);
-        ends[1].set_role(StreamParity::Odd);
-        Self {
-            now: Instant(1_000_000),
-            ends,
-            link,
-            random: source,
-            flying: BTreeMap::new(),
-            sent: 0,
-            busy_until: [Instant(0); 2],
-            drop: Vec::new(),
-            events: [Vec::new(), Vec::new()],
-            trace: None,
-            consuming: [true, true],
-            room: 1200,
-            lazy: false,
-        }
+    pub fn open(&mut self, label: &str) -> ChannelId {
+        self.open_channel(ChannelConfig { label: label.into(), ..ChannelConfig::default() }).unwrap()
     }
 
-    pub fn connected(link: Link, seed: u64) -> Self {
-        let mut pair = Self::new(link, seed);
-        pair.connect();
-        pair
-    }
-
-    /// Both sides call `connect`.
-    pub fn connect(&mut self) {
-        let now = self.now;
-        self.ends[0].connect(now);
-        self.ends[1].connect(now);
-        self.run_until(Duration::from_secs(60), |pair| pair.ends.iter().all(|end| end.state() == State::Connected));
-    }
-
-    pub fn open(&mut self, end: usize, label: &str) -> ChannelId {
-        self.ends[end].open_channel(ChannelConfig { label: label.into(), ..ChannelConfig::default() }).unwrap()
-    }
-
-    /// The channel of that label at the other end.
-    pub fn named(&self, end: usize, label: &str) -> Option<ChannelId> {
-        self.events[end].iter().rev().find_map(|event| match event {
-            Event::ChannelOpened(id) => {
-                self.ends[end].channel(*id).filter(|info| info.config.label == label).map(|_| *id)
-            }
-            _ => None,
-        })
-    }
-
-    /// Messages that `end` got, with their channels.
-    pub fn messages(&self, end: usize) -> Vec<(ChannelId, Bytes)> {
+    /// Messages that it got, with their channels.
+    pub fn messages(&self) -> Vec<(ChannelId, Bytes)> {
         let message = |event: &Event| match event {
             Event::Message { channel, data, .. } => Some((*channel, data.clone())),
             _ => None,
         };
-        self.events[end].iter().filter_map(message).collect()
+        self.events.iter().filter_map(message).collect()
     }
 
-    fn transmit(&mut self, end: usize) -> bool {
-        let mut room = vec![0; self.room];
-        let promised = self.ends[end].can_transmit();
-        let written = self.ends[end].write_packet(self.now, &mut room);
-        assert_eq!(promised, written.is_some(), "can_transmit is exact");
-        let Some(len) = written else { return false };
-        self.fly(1 - end, room[..len].to_vec());
-        true
+    pub fn closed_channels(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, Event::ChannelClosed(_))).count()
     }
 
-    /// Puts a packet on the link.
-    pub fn fly(&mut self, to: usize, packet: Vec<u8>) {
-        if let Some(trace) = &mut self.trace {
-            trace.push((to, packet.clone()));
+    fn take_events(&mut self) {
+        while self.consuming
+            && let Some(event) = self.association.poll_event()
+        {
+            self.events.push(event);
         }
-        self.sent += 1;
-        let Link { mut delay, jitter, loss, duplication, corruption, rate, queue } = self.link;
-        if self.drop.contains(&self.sent) || self.random.random_range(0..100) < loss {
-            return;
+    }
+}
+
+impl Machine for End {
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        let Input::Datagrams(received) = input else { panic!("{input:?}") };
+        for packet in received.datagrams() {
+            self.association.handle_packet(now, packet);
         }
-        if rate > 0 {
-            let busy_until = self.busy_until[to].max(self.now);
-            let waits = busy_until - self.now;
-            if waits.as_micros() as u64 * rate / 1_000_000 > queue {
-                return;
-            }
-            let takes = Duration::from_nanos(packet.len() as u64 * 1_000_000_000 / rate);
-            self.busy_until[to] = busy_until + takes;
-            delay += waits + takes;
-        }
-        let copies = if self.random.random_range(0..100) < duplication { 2 } else { 1 };
-        for copy in 0..copies {
-            let mut packet = packet.clone();
-            if self.random.random_range(0..100) < corruption {
-                let index = self.random.random_range(0..packet.len());
-                packet[index] ^= 1 << self.random.random_range(0..8);
-            }
-            let late = Duration::from_micros(self.random.next_u64() % (jitter.as_micros() as u64 + 1));
-            self.flying.insert((self.now + delay + late, self.sent * 2 + copy), (to, packet));
-        }
+        self.output_at = now;
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.association.handle_timeout(now);
+        self.output_at = now + Duration::from_micros(1);
+    }
+    fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
+        self.output_at = now;
+        out.start();
+        let len = self.association.write_packet(now, out.segment(self.room)?);
+        self.take_events();
+        out.push(len?);
+        out.finish(Route::Udp(self.path))
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        let output = self.association.can_transmit().then_some(self.output_at);
+        output.into_iter().chain(self.association.poll_timeout()).min()
+    }
+    fn step(&mut self, _now: Instant) {
+        self.take_events();
+    }
+    fn can_transmit(&self) -> Option<bool> {
+        Some(self.association.can_transmit())
+    }
+}
+
+pub type Pair = Simulation<End>;
+
+pub const ADDRESSES: [&str; 2] = ["10.0.0.1:5000", "10.0.0.2:5000"];
+
+/// The path between the two, as `end` sees it.
+pub fn path(end: usize) -> UdpPath {
+    let [one, two] = ADDRESSES.map(|address| address.parse::<SocketAddr>().unwrap());
+    let path = UdpPath { local: one, remote: two };
+    if end == 0 { path } else { path.reversed() }
+}
+
+pub fn new_pair(link: Link, seed: u64) -> Pair {
+    pair_with(link, seed, Config::default(), Config::default())
+}
+
+pub fn pair_with(link: Link, seed: u64, one: Config, two: Config) -> Pair {
+    let mut seeds = [0; 32];
+    seeds[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut source = random::seeded(seeds);
+    let mut pair = Simulation::new(seed);
+    pair.network.set_default_link(link);
+    for (end, (config, parity)) in [(one, StreamParity::Even), (two, StreamParity::Odd)].into_iter().enumerate() {
+        let mut association = Association::new(config, random::fork(&mut source), wigwag_crypto::aws_lc_rs());
+        association.set_role(parity);
+        pair.add([path(end).local.ip()], End::new(association, path(end)));
+    }
+    pair
+}
+
+pub fn connected_pair(link: Link, seed: u64) -> Pair {
+    let mut pair = new_pair(link, seed);
+    pair.connect();
+    pair
+}
+
+/// Every packet that was put on the wire: to which end, and what.
+pub type Trace = Arc<Mutex<Vec<(usize, Vec<u8>)>>>;
+
+/// What the tests do with both ends.
+pub trait Ends {
+    fn host(&self, end: usize) -> HostId;
+    fn end(&self, end: usize) -> &End;
+    fn end_mut(&mut self, end: usize) -> &mut End;
+    fn both(&self, is: impl Fn(&End) -> bool) -> bool;
+    /// Both sides call `connect`.
+    fn connect(&mut self);
+    /// The channel of that label at the other end.
+    fn named(&self, end: usize, label: &str) -> Option<ChannelId>;
+    /// Begins to record.
+    fn trace(&mut self) -> Trace;
+    fn set_loss(&mut self, loss: f64);
+    /// Runs until `done`, which sees all events; fails after `limit`.
+    fn until(&mut self, limit: Duration, done: impl FnMut(&mut Self) -> bool);
+}
+
+impl Ends for Pair {
+    fn host(&self, end: usize) -> HostId {
+        self.hosts().nth(end).unwrap()
     }
 
-    fn take_events(&mut self, end: usize) -> bool {
-        let mut any = false;
-        while self.consuming[end] {
-            let Some(event) = self.ends[end].poll_event() else { break };
-            self.events[end].push(event);
-            any = true;
-        }
-        any
+    fn end(&self, end: usize) -> &End {
+        self.machine(self.host(end)).unwrap()
     }
 
-    /// Lets one thing happen. `false`: nothing will, ever.
-    pub fn step(&mut self) -> bool {
-        for end in 0..2 {
-            if self.take_events(end) {
-                return true;
-            }
-            let mut wrote = false;
-            while self.transmit(end) {
-                wrote = true;
-                if self.lazy {
-                    break;
-                }
-            }
-            if wrote {
-                return true;
-            }
-        }
-        let arrival = self.flying.first_key_value().map(|(&(at, _), _)| at);
-        let timeout = self.ends.iter().filter_map(Association::poll_timeout).min();
-        let Some(next) = arrival.into_iter().chain(timeout).min() else { return false };
-        self.now = self.now.max(next);
-        for end in &mut self.ends {
-            if end.poll_timeout().is_some_and(|at| at <= self.now) {
-                end.handle_timeout(self.now);
-                assert!(end.poll_timeout().is_none_or(|at| at > self.now), "a deadline that stays is a livelock");
-            }
-        }
-        while let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= self.now) {
-            let (to, packet) = entry.remove();
-            self.ends[to].handle_packet(self.now, &packet);
-            if self.lazy {
-                break;
-            }
-        }
-        true
+    fn end_mut(&mut self, end: usize) -> &mut End {
+        self.machine_mut(self.host(end)).unwrap()
     }
 
-    /// Until `done`, or fails after `limit` of virtual time.
-    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) {
-        let end = self.now + limit;
-        loop {
-            self.take_events(0);
-            self.take_events(1);
-            if done(self) {
-                return;
-            }
-            assert!(self.now <= end, "not done in time: {:?} {:?}", self.ends[0].stats(), self.ends[1].stats());
-            assert!(self.step(), "nothing happens any more: {:?}", [self.ends[0].state(), self.ends[1].state()]);
-        }
+    fn both(&self, is: impl Fn(&End) -> bool) -> bool {
+        is(self.end(0)) && is(self.end(1))
     }
 
-    /// Lets time pass.
-    pub fn run_for(&mut self, time: Duration) {
-        let end = self.now + time;
-        while self.now < end && self.step() {}
+    fn connect(&mut self) {
+        let now = self.now();
+        self.end_mut(0).association.connect(now);
+        self.end_mut(1).association.connect(now);
+        self.until(Duration::from_secs(60), |pair| pair.both(|end| end.state() == State::Connected));
     }
+
+    fn named(&self, end: usize, label: &str) -> Option<ChannelId> {
+        let end = self.end(end);
+        end.events.iter().rev().find_map(|event| match event {
+            Event::ChannelOpened(id) => end.channel(*id).filter(|info| info.config.label == label).map(|_| *id),
+            _ => None,
+        })
+    }
+
+    fn trace(&mut self) -> Trace {
+        let trace = Trace::default();
+        let record = trace.clone();
+        self.network.set_filter(move |sent| {
+            let to = usize::from(sent.path.remote == path(1).local);
+            record.lock().unwrap().push((to, sent.bytes.to_vec()));
+            Verdict::Pass
+        });
+        trace
+    }
+
+    fn set_loss(&mut self, loss: f64) {
+        let link = self.network.link(path(0).local.ip(), path(1).local.ip());
+        self.network.set_default_link(Link { loss, ..link });
+    }
+
+    fn until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) {
+        let outcome = self.run(limit, |pair| {
+            pair.end_mut(0).take_events();
+            pair.end_mut(1).take_events();
+            if done(pair) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if let Err(failure) = outcome {
+            let ends = [self.end(0), self.end(1)].map(|end| (end.state(), end.stats()));
+            panic!("{failure}: {ends:?}");
+        }
+    }
+}
+
+/// A packet of chunks, each a type, flags and a value.
+pub fn packet(tag: u32, chunks: &[(u8, u8, &[u8])]) -> Vec<u8> {
+    let mut packet = [5000_u16.to_be_bytes(), 5000_u16.to_be_bytes()].concat();
+    packet.extend_from_slice(&tag.to_be_bytes());
+    packet.extend_from_slice(&[0; 4]);
+    for (kind, flags, value) in chunks {
+        packet.extend_from_slice(&[*kind, *flags]);
+        packet.extend_from_slice(&((value.len() + 4) as u16).to_be_bytes());
+        packet.extend_from_slice(value);
+        packet.resize(packet.len().next_multiple_of(4), 0);
+    }
+    checksum(&mut packet);
+    packet
+}
+
+/// Makes the checksum right.
+pub fn checksum(packet: &mut [u8]) {
+    if packet.len() >= 12 {
+        packet[8..12].fill(0);
+        let crc = crc32c::crc32c(packet);
+        packet[8..12].copy_from_slice(&crc.to_le_bytes());
+    }
+}
+
+/// The verification tag.
+pub fn tag_of(packet: &[u8]) -> u32 {
+    u32::from_be_bytes(packet[4..8].try_into().unwrap())
+}
+
+/// The types of a packet's chunks.
+pub fn chunk_types(packet: &[u8]) -> Vec<u8> {
+    let (mut types, mut rest) = (Vec::new(), &packet[12..]);
+    while let [kind, _, l0, l1, ..] = *rest {
+        types.push(kind);
+        let length = usize::from(u16::from_be_bytes([l0, l1])).next_multiple_of(4);
+        rest = &rest[length.min(rest.len())..];
+    }
+    types
 }
