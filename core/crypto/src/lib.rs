@@ -123,6 +123,12 @@ pub trait CryptoProvider: Debug + Send + Sync {
         signature: &[u8],
     ) -> Result<(), BadSignature>;
 
+    /// Whether [`verify`](Self::verify) knows this scheme at all, so that a protocol offers no other.
+    fn verifies(&self, scheme: SignatureScheme) -> bool {
+        let _ = scheme;
+        true
+    }
+
     /// HMAC-SHA1 over the concatenation of `parts` (STUN's MESSAGE-INTEGRITY). RFC 2104.
     fn hmac_sha1(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
         self.hmac(Hash::Sha1, key, parts).first()

@@ -35,6 +35,7 @@ pub struct Certificate(Arc<Inner>);
 struct Inner {
     der: Vec<u8>,
     private_key: Secret,
+    key: Box<dyn SigningKey>,
     fingerprint: Fingerprint,
 }
 
@@ -88,7 +89,8 @@ impl Certificate {
         params.not_after = date(now.saturating_add(VALID_AFTER));
         let certificate =
             params.self_signed(&Signer(&*key)).map_err(|error| CertificateError::Unwritable(error.to_string()))?;
-        Ok(Self::new(provider, certificate.der().to_vec(), key.to_pkcs8()?))
+        let private_key = key.to_pkcs8()?;
+        Ok(Self::new(provider, certificate.der().to_vec(), private_key, key))
     }
 
     /// A certificate in DER and its private key in PKCS#8 DER.
@@ -102,12 +104,17 @@ impl Certificate {
         if !certificate.windows(public.len().max(1)).any(|window| window == public) {
             return Err(CertificateError::WrongKey);
         }
-        Ok(Self::new(provider, certificate.to_vec(), Secret::new(private_key.to_vec())))
+        Ok(Self::new(provider, certificate.to_vec(), Secret::new(private_key.to_vec()), key))
     }
 
-    fn new(provider: Provider, der: Vec<u8>, private_key: Secret) -> Self {
+    fn new(provider: Provider, der: Vec<u8>, private_key: Secret, key: Box<dyn SigningKey>) -> Self {
         let fingerprint = Fingerprint::sha256(provider, &der);
-        Self(Arc::new(Inner { der, private_key, fingerprint }))
+        Self(Arc::new(Inner { der, private_key, key, fingerprint }))
+    }
+
+    /// What signs with the private key: of the provider that the certificate was made or read with.
+    pub(crate) fn key(&self) -> &dyn SigningKey {
+        &*self.0.key
     }
 
     /// The certificate, DER.

@@ -54,7 +54,7 @@ pub enum Versions {
 pub struct Config {
     /// What we show the peer.
     pub certificate: Certificate,
-    /// The cryptography: see [the crate](crate) for what of it is used.
+    /// The cryptography.
     pub provider: Provider,
     /// Which versions may be negotiated.
     pub versions: Versions,
@@ -67,8 +67,6 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// Records sealed with one key before DTLS 1.3 takes the next; 2^23. RFC 9147 section 4.5.3.
     pub records_per_key: u64,
-    #[cfg(feature = "test-provider")]
-    pub(crate) deterministic: bool,
 }
 
 impl Config {
@@ -82,17 +80,12 @@ impl Config {
             retransmission_timeout: Duration::from_millis(250),
             handshake_timeout: Duration::from_secs(30),
             records_per_key: 1 << 23,
-            #[cfg(feature = "test-provider")]
-            deterministic: false,
         }
     }
 
-    /// Everything that this end does is drawn from the `Random` it is given: with the same seeds and the same network,
-    /// two runs of DTLS 1.3 put the same bytes on the wire. **The keys are as good as a 64-bit seed: for tests only.**
-    /// The certificate must come from [`wigwag_crypto::rust_crypto()`], since `aws-lc-rs` signs it at random.
+    /// Changes nothing: everything that an end does is drawn from the `Random` it is given.
     #[cfg(feature = "test-provider")]
-    pub fn deterministic(mut self) -> Self {
-        self.deterministic = true;
+    pub fn deterministic(self) -> Self {
         self
     }
 }

@@ -6,7 +6,9 @@ use crate::certificate::Certificate;
 use crate::config::{Config, Role, Version};
 use crate::event::{Event, Failure};
 use crate::fingerprint::Fingerprint;
-use crate::session::{Deliver, Known, MAX_HANDSHAKE_DATAGRAM, Queues, Session, Turn};
+use crate::queues::Queues;
+use crate::record::{PREFIX_12, PREFIX_13, SUFFIX_12, SUFFIX_13};
+use crate::session::{Deliver, Known, MAX_EARLY_DATAGRAM, Session, Turn};
 
 /// Datagrams kept until [`Dtls::start`]: the hello of a client that was faster than the signalling, or its fragments.
 const MAX_EARLY: usize = 4;
@@ -14,9 +16,9 @@ const MAX_EARLY: usize = 4;
 const MAX_PAYLOAD: usize = 1 << 14;
 
 /// Type, version, epoch, sequence number, length, explicit nonce; tag. RFC 6347 section 4.1, RFC 5288 section 3.
-const OVERHEAD_12: Overhead = Overhead { prefix: 13 + 8, suffix: 16 };
+const OVERHEAD_12: Overhead = Overhead { prefix: PREFIX_12, suffix: SUFFIX_12 };
 /// The unified header with two bytes of sequence number, and the length; inner content type, tag. RFC 9147 section 4.
-const OVERHEAD_13: Overhead = Overhead { prefix: 5, suffix: 1 + 16 };
+const OVERHEAD_13: Overhead = Overhead { prefix: PREFIX_13, suffix: SUFFIX_13 };
 
 /// One end of a DTLS connection. See [the crate](crate).
 ///
@@ -81,10 +83,12 @@ enum State {
 pub struct Stats {
     /// Datagrams that were handed in.
     pub datagrams_received: u64,
-    /// Datagrams that were dropped: too many before the start, too long for a handshake, after the end, or broken.
+    /// Datagrams that were dropped: too many or too long before the start, or after the end.
     pub datagrams_dropped: u64,
-    /// Records that were dropped unread: unprotected where they must not be, or malformed.
+    /// Records, or parts of them, that were dropped: unprotected where they must not be, malformed, or out of bounds.
     pub screened: u64,
+    /// Records that did not open: forged, damaged, repeated, or of keys that are not there.
+    pub refused: u64,
     /// Payloads that were delivered.
     pub payloads_received: u64,
     /// Payloads that came before the peer was known, and were too many to be held back.
@@ -94,7 +98,7 @@ pub struct Stats {
 }
 
 impl Dtls {
-    /// An end that has not started. `random` is drawn from only if the configuration is deterministic.
+    /// An end that has not started. All its randomness is drawn from `random`.
     pub fn new(config: Config, random: Random) -> Self {
         let state = State::New { early: Vec::new() };
         Self { config, random, state, fingerprints: Vec::new(), queues: Queues::default() }
@@ -129,7 +133,7 @@ impl Dtls {
         self.fingerprints = fingerprints;
         if let State::Open(session) = &mut self.state {
             let known = Known { config: &self.config, fingerprints: &self.fingerprints };
-            let outcome = session.check(known, &mut self.queues);
+            let outcome = session.judge(known, &mut self.queues);
             self.settle(outcome.map(|()| Turn::Goes));
         }
     }
@@ -169,9 +173,9 @@ impl Dtls {
         if len > MAX_PAYLOAD || segment.len() < overhead.total() + len {
             return None;
         }
-        match session.seal(segment, overhead.prefix..overhead.prefix + len) {
+        match session.seal(segment, len, &mut self.queues) {
             Ok(sealed) => {
-                self.queues.stats.payloads_sent += 1;
+                self.queues.stats.payloads_sent += u64::from(sealed.is_some());
                 sealed
             }
             Err(failure) => {
@@ -200,7 +204,7 @@ impl Dtls {
     /// The version, once it is negotiated.
     pub fn version(&self) -> Option<Version> {
         match &self.state {
-            State::Open(session) => session.engine.version(),
+            State::Open(session) => session.version(),
             _ => None,
         }
     }
@@ -208,7 +212,7 @@ impl Dtls {
     /// The certificate that the peer has shown (DER), whether it has been found good or not.
     pub fn remote_certificate(&self) -> Option<&[u8]> {
         match &self.state {
-            State::Open(session) => session.certificate.as_deref(),
+            State::Open(session) => session.remote_certificate(),
             _ => None,
         }
     }
@@ -236,7 +240,7 @@ impl Dtls {
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::Open(session) => session.timeout,
+            State::Open(session) => session.poll_timeout(),
             _ => None,
         }
     }
@@ -260,11 +264,11 @@ impl Dtls {
 
     /// Closes: what was not delivered yet is dropped, and a connected peer is told with a `close_notify`, which
     /// [`write_packet`](Self::write_packet) gives. There is no event for this.
-    pub fn close(&mut self, now: Instant) {
+    pub fn close(&mut self, _now: Instant) {
         let state = std::mem::replace(&mut self.state, State::Over);
         self.queues.forget_held();
         if let State::Open(mut session) = state {
-            session.say_goodbye(Some(now), &mut self.queues);
+            session.say_goodbye(&mut self.queues);
         }
     }
 
@@ -276,7 +280,7 @@ impl Dtls {
                 let outcome = session.handle_packet(now, datagram, known, &mut self.queues, deliver);
                 self.settle(outcome);
             }
-            State::New { early } if early.len() < MAX_EARLY && datagram.len() <= MAX_HANDSHAKE_DATAGRAM => {
+            State::New { early } if early.len() < MAX_EARLY && datagram.len() <= MAX_EARLY_DATAGRAM => {
                 early.push(datagram.to_vec());
             }
             State::New { .. } | State::Over => self.queues.stats.datagrams_dropped += 1,

@@ -16,40 +16,50 @@
 //! ```
 //!
 //! # How
-//! The protocol itself is that of the crate [`dimpl`], hidden here: its types appear nowhere in this interface. Around
-//! it this crate does what WebRTC needs and `dimpl` leaves to its user:
+//! ```text
+//! connection   the interface                    handshake   which message when; flights, reassembly, transcript
+//! session      datagrams in, timers             wire        what messages look like, numbers, certificates
+//! record       epochs, keys, replay windows     schedule    keys of DTLS 1.3; prf: those of 1.2
+//! ```
 //!
-//! - fingerprints: checked as RFC 8122 section 5 says, and known late if the answer is late;
-//! - unprotected records are screened first ([`Stats::screened`]): an alert in the clear, which anybody can forge, ends
-//!   a handshake only if that does not go on by itself;
-//! - time is microseconds given by the caller, as everywhere in the engine;
-//! - payloads are sealed from, and records written into, the caller's segment. Inside they are still copied.
+//! - Fingerprints are checked as RFC 8122 section 5 says, and known late if the answer is late.
+//! - Records are sealed and opened where they lie, without an allocation. The handshake allocates.
+//! - An alert in the clear, which anybody can forge, ends a handshake only if that does not go on by itself.
+//! - Everything that is random comes from the [`Random`](wigwag_proto::Random) given: the same seeds and the same network
+//!   give the same bytes. (With a certificate of `aws-lc-rs` the signatures differ: it draws their nonces itself.)
 //!
-//! # Randomness and the provider
-//! `dimpl` has ciphers of its own: the [`Provider`](wigwag_crypto::Provider)'s name chooses between those over
-//! `aws-lc-rs` and those over RustCrypto; the provider itself makes certificates and fingerprints. In production
-//! `dimpl` draws from the system's randomness. With the feature `test-provider`, `Config::deterministic` makes it draw
-//! from the seed instead.
+//! # What is negotiated
+//! ```text
+//!                DTLS 1.3                                DTLS 1.2
+//! ciphers        AES-128-GCM, AES-256-GCM,               AES-128-GCM, AES-256-GCM
+//!                ChaCha20-Poly1305
+//! groups         X25519, P-256, P-384                    the same
+//! our proof      ECDSA on P-256 or P-384                 the same
+//! peer's proof   ECDSA, Ed25519, RSA-PSS                 and RSA PKCS #1 v1.5
+//! ```
+//!
+//! RSA is for the provider `aws-lc-rs`. As in DTLS 1.2 there is AES-GCM only, the overhead of a record follows from the
+//! version. A server asks for no cookie, since datagrams come from paths that ICE has validated; a client gives one to
+//! who asks. The extended master secret is used when the peer has it.
 //!
 //! # Limits
-//! Peers need an ECDSA certificate (P-256 or P-384; every browser's default), AES-GCM in DTLS 1.2 and the extended
-//! master secret. In DTLS 1.2 `dimpl` draws the explicit nonce of each record at random, which is sound for some 2^32
-//! records (RFC 5288 section 3 would count). In DTLS 1.3 it asks for new keys when a datagram comes in or time passes,
-//! never while sealing. There is no resumption and no renegotiation; no cookie exchange either, since datagrams come from
-//! paths that ICE has validated.
+//! No resumption, no renegotiation, no connection ids, no early data. DTLS 1.2 has no way to change keys; its key is
+//! good for 2^48 records.
 #![forbid(unsafe_code)]
 
+mod alert;
 mod certificate;
-mod clock;
 mod config;
 mod connection;
-#[cfg(feature = "test-provider")]
-mod deterministic;
-mod engine;
 mod event;
 mod fingerprint;
-mod records;
+mod handshake;
+mod prf;
+mod queues;
+mod record;
+mod schedule;
 mod session;
+mod wire;
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 compile_error!("enable the feature `aws-lc-rs` or `rust-crypto`");

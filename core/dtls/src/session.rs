@@ -1,69 +1,36 @@
-//! The handshake and the connection: what `dimpl` does, and what we make of it.
+//! The handshake and the connection: records in, timers, and what follows from both.
+//!
+//! ```text
+//! datagram ─► records ─┬─ application data ─► deliver, or hold back until the fingerprint is known
+//!                      ├─ handshake ────────► reassembly ─► handshake::step ─► flight
+//!                      ├─ ACK ──────────────► flight
+//!                      ├─ alert ────────────► the end
+//!                      └─ no key yet ───────► kept, and opened again once there is one
+//! ```
+//!
+//! Records in the clear could come from anybody. Of those only handshake messages count, and only until the handshake
+//! is done; an alert in the clear ends a handshake that does not go on by itself. Whatever is handed to the caller came
+//! under keys whose handshake is finished, from a peer whose certificate has a known fingerprint.
 
-use std::collections::VecDeque;
+mod input;
+
 use std::time::Duration;
 
-use dimpl::Output;
-use wigwag_proto::{Instant, Random};
+use wigwag_proto::{Instant, Random, random};
 
+use crate::alert::*;
 use crate::config::{Config, Role, Version};
-use crate::connection::Stats;
-use crate::engine::Engine;
-use crate::event::{Event, Failure, SrtpKeys, SrtpProfile};
+use crate::event::{Event, Failure};
 use crate::fingerprint::{self, Fingerprint};
-use crate::records::{plaintext_alert, screen};
+use crate::handshake::{Core, Flight, Reassembly, State, step};
+use crate::queues::Queues;
+use crate::record::{ACK, ALERT, APPLICATION_DATA, RecordNumber};
+use crate::wire::message::write_ack;
 
-/// A longer datagram is no handshake, and `dimpl` queues 30 of them: what it puts together must fit [`ROOM`].
-pub(crate) const MAX_HANDSHAKE_DATAGRAM: usize = 2048;
-/// Room for the longest certificate that a handshake can bring. (`dimpl` panics if it is too small.)
-const ROOM: usize = 1 << 16;
-/// Payloads held back until the peer's fingerprint is known: an SCTP association's setup, and the first messages.
-const MAX_HELD: usize = 32;
-/// And their bytes.
-const MAX_HELD_BYTES: usize = 32 * 1024;
-/// Handshake datagrams that wait to be written. A flight has at most about ten; the oldest go first.
-const MAX_OUTBOX: usize = 64;
+/// A longer datagram that comes before the start is no hello.
+pub(crate) const MAX_EARLY_DATAGRAM: usize = 2048;
 /// An alert in the clear may be forged, so it ends a handshake only if that has not ended by itself after this time.
 const ALERT_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Alert descriptions. RFC 8446 section 6.2.
-const HANDSHAKE_FAILURE: u8 = 40;
-const BAD_CERTIFICATE: u8 = 42;
-
-/// What waits to be taken.
-#[derive(Debug, Default)]
-pub(crate) struct Queues {
-    /// Datagrams of handshake flights, alerts and the like, the next first.
-    pub outbox: VecDeque<Vec<u8>>,
-    /// Payloads that came before the peer was known.
-    pub held: VecDeque<Vec<u8>>,
-    pub held_bytes: usize,
-    pub events: VecDeque<Event>,
-    pub stats: Stats,
-}
-
-impl Queues {
-    fn send(&mut self, packet: &[u8]) {
-        if self.outbox.len() == MAX_OUTBOX {
-            self.outbox.pop_front();
-        }
-        self.outbox.push_back(packet.to_vec());
-    }
-
-    fn hold(&mut self, payload: &[u8]) {
-        if self.held.len() == MAX_HELD || self.held_bytes + payload.len() > MAX_HELD_BYTES {
-            self.stats.payloads_dropped += 1;
-            return;
-        }
-        self.held_bytes += payload.len();
-        self.held.push_back(payload.to_vec());
-    }
-
-    pub(crate) fn forget_held(&mut self) {
-        self.held.clear();
-        self.held_bytes = 0;
-    }
-}
 
 /// Where payloads go; nowhere, if they are to be held back.
 pub(crate) type Deliver<'a> = Option<&'a mut dyn FnMut(&[u8])>;
@@ -84,63 +51,91 @@ pub(crate) enum Turn {
     Closed,
 }
 
+/// See [the module](self).
 pub(crate) struct Session {
-    pub engine: Engine,
-    pub timeout: Option<Instant>,
-    pub certificate: Option<Vec<u8>>,
+    core: Core,
+    state: State,
+    reassembly: Reassembly,
+    /// The latest time that was heard of.
+    now: Instant,
+    retransmission_timeout: Duration,
+    handshake_timeout: Duration,
+    records_per_key: u64,
+    /// The handshake must be done by then.
+    handshake_deadline: Option<Instant>,
+    /// Records of the peer's present flight, to be acknowledged. DTLS 1.3.
+    to_acknowledge: Vec<RecordNumber>,
+    /// When to do that, if the flight is not complete by then.
+    acknowledge_at: Option<Instant>,
+    /// The peer has sent the end of its last flight again.
+    repeated: bool,
+    /// Records that came before their keys.
+    early: Vec<Vec<u8>>,
+    /// The epoch that could be read when they came, and whether the handshake was done.
+    early_since: (u64, bool),
     /// The certificate matches a fingerprint.
     verified: bool,
-    /// The engine's handshake is done: the peer has proved that the certificate is its own.
-    established: bool,
     /// Both, and `Event::Connected` has been told.
     pub connected: Option<Version>,
-    srtp: Option<SrtpKeys>,
     /// A fatal alert in the clear, and when it is to be believed.
     alert: Option<(u8, Instant)>,
+    /// What to tell the peer if this fails.
+    complaint: Option<u8>,
 }
 
 impl Session {
-    pub(crate) fn new(config: &Config, random: &mut Random, now: Instant, role: Role) -> Result<Self, Failure> {
+    pub(crate) fn new(config: &Config, source: &mut Random, now: Instant, role: Role) -> Result<Self, Failure> {
+        /// The bounds of what makes sense.
+        const TIMEOUTS: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(3600)];
+        let [least, most] = TIMEOUTS;
+        let retransmission_timeout = config.retransmission_timeout.clamp(least, most);
+        let handshake_timeout = config.handshake_timeout.clamp(least, most);
+        let flight = Flight::new(config.mtu.clamp(256, 65_507), retransmission_timeout);
+        let mut core = Core::new(config, random::fork(source), flight);
+        let state = core.begin(role).map_err(|abort| abort.failure)?;
         Ok(Self {
-            engine: Engine::new(config, random, now, role)?,
-            timeout: None,
-            certificate: None,
+            core,
+            state,
+            reassembly: Reassembly::default(),
+            now,
+            retransmission_timeout,
+            handshake_timeout,
+            records_per_key: config.records_per_key.max(1),
+            // A server waits for its client as long as it takes.
+            handshake_deadline: (role == Role::Client).then(|| now + handshake_timeout),
+            to_acknowledge: Vec::new(),
+            acknowledge_at: None,
+            repeated: false,
+            early: Vec::new(),
+            early_since: (0, false),
             verified: false,
-            established: false,
             connected: None,
-            srtp: None,
             alert: None,
+            complaint: None,
         })
     }
 
-    pub(crate) fn handle_packet(
-        &mut self,
-        now: Instant,
-        datagram: &mut [u8],
-        known: Known<'_>,
-        queues: &mut Queues,
-        deliver: Deliver<'_>,
-    ) -> Result<Turn, Failure> {
-        let screened = screen(datagram, self.engine.version());
-        queues.stats.screened += screened.dropped;
-        if let (Some(alert), false) = (screened.alert, self.established) {
-            self.alert.get_or_insert((alert, now + ALERT_PATIENCE));
-            self.timeout = self.due(self.timeout);
-        }
-        let records = datagram.get(..screened.len).unwrap_or_default();
-        if records.is_empty() {
-            return Ok(Turn::Goes);
-        }
-        if !self.established && records.len() > MAX_HANDSHAKE_DATAGRAM {
-            queues.stats.datagrams_dropped += 1;
-            return Ok(Turn::Goes);
-        }
-        self.engine.handle_timeout(now)?;
-        if !self.engine.handle_packet(records)? {
-            queues.stats.datagrams_dropped += 1;
-        }
-        // A payload is shorter than the datagram that brought it, so there is room for it where that was.
-        self.drain(datagram, known, queues, deliver)
+    /// The version, once it is negotiated.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.core.version
+    }
+
+    pub(crate) fn remote_certificate(&self) -> Option<&[u8]> {
+        self.core.remote_certificate.as_deref()
+    }
+
+    /// The handshake is done: the peer has proved that the certificate is its own.
+    fn is_established(&self) -> bool {
+        self.state.is_connected()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let alert = self.alert.map(|(_, believed)| believed);
+        [self.core.flight.deadline(), self.acknowledge_at, self.handshake_deadline, alert]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|deadline| *deadline < Instant::NEVER)
     }
 
     pub(crate) fn handle_timeout(
@@ -149,75 +144,87 @@ impl Session {
         known: Known<'_>,
         queues: &mut Queues,
     ) -> Result<Turn, Failure> {
+        self.now = self.now.max(now);
+        let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if let Some((alert, _)) = self.alert.filter(|(_, believed)| *believed <= now) {
             return Err(Failure::Alert(alert));
         }
-        self.engine.handle_timeout(now)?;
-        self.drain(&mut [], known, queues, None)
-    }
-
-    /// Takes what the engine has to give until it has nothing more. `room` is for payloads.
-    fn drain(
-        &mut self,
-        room: &mut [u8],
-        known: Known<'_>,
-        queues: &mut Queues,
-        mut deliver: Deliver<'_>,
-    ) -> Result<Turn, Failure> {
-        let mut turn = Turn::Goes;
-        // Certificates need room of their own; else this is empty, and made only if something does not fit `room`.
-        let mut large = if self.established { Vec::new() } else { vec![0; ROOM] };
-        loop {
-            let buffer = if large.is_empty() { &mut *room } else { &mut large };
-            match self.engine.poll(buffer)? {
-                Output::Packet(packet) => queues.send(packet),
-                Output::ApplicationData(payload) => match &mut deliver {
-                    Some(deliver) if self.connected.is_some() && queues.held.is_empty() => {
-                        queues.stats.payloads_received += 1;
-                        deliver(payload);
-                    }
-                    _ => queues.hold(payload),
-                },
-                Output::BufferTooSmall { needed } => large = vec![0; needed.max(large.len() + 1)],
-                Output::PeerCert(certificate) => {
-                    self.certificate = Some(certificate.to_vec());
-                    self.check(known, queues)?;
-                }
-                Output::KeyingMaterial(material, profile) => {
-                    self.srtp = srtp_profile(profile).and_then(|profile| SrtpKeys::cut(profile, &material));
-                }
-                Output::Connected => {
-                    if self.certificate.is_none() {
-                        return Err(Failure::NoCertificate);
-                    }
-                    self.established = true;
-                    self.alert = None;
-                }
-                // Both versions: answer in kind. RFC 5246 section 7.2.1.
-                Output::CloseNotify => {
-                    turn = Turn::Closed;
-                    self.engine.close()?;
-                }
-                Output::Timeout(deadline) => {
-                    self.timeout = self.due(self.engine.clock.deadline(deadline));
-                    break;
-                }
-                _ => {}
+        if due(self.handshake_deadline) {
+            // A server that talks, but never acknowledged: it has what we sent, and its ACK is lost or was forgotten.
+            if !self.is_established() || !self.core.records.has_received() {
+                return Err(Failure::TimedOut);
             }
+            self.core.flight.clear();
+            self.handshake_deadline = None;
         }
-        self.announce(queues);
-        Ok(turn)
+        if due(self.core.flight.deadline()) {
+            let Core { flight, records, .. } = &mut self.core;
+            flight.expire(now, records, |datagram| queues.send(datagram));
+        }
+        if due(self.acknowledge_at) {
+            self.acknowledge(queues);
+        }
+        // A client's first hello waits here.
+        self.transmit(queues);
+        self.check(known, queues)?;
+        Ok(Turn::Goes)
     }
 
-    /// The earlier of the engine's deadline and ours.
-    fn due(&self, timeout: Option<Instant>) -> Option<Instant> {
-        let alert = self.alert.map(|(_, believed)| believed);
-        timeout.into_iter().chain(alert).min()
+    /// Takes one step after the other, as long as the messages for them are there.
+    fn advance(&mut self, known: Known<'_>, queues: &mut Queues) -> Result<(), Failure> {
+        while let Some(message) = self.reassembly.pop(self.state.epoch()) {
+            let was_established = self.is_established();
+            let state = std::mem::replace(&mut self.state, State::Broken);
+            self.state = step(&mut self.core, state, &message).map_err(|abort| {
+                self.complaint = Some(abort.alert);
+                abort.failure
+            })?;
+            self.handshake_deadline.get_or_insert(self.now + self.handshake_timeout);
+            self.check(known, queues)?;
+            if self.is_established() {
+                self.handshake_deadline = self.handshake_deadline.filter(|_| self.awaits_acknowledgement());
+                if !was_established {
+                    (self.alert, self.acknowledge_at) = (None, None);
+                    self.core.finish();
+                    self.announce(queues);
+                }
+            }
+            self.transmit(queues);
+        }
+        Ok(())
+    }
+
+    /// The client of DTLS 1.3 is not done before the server has acknowledged its last flight.
+    fn awaits_acknowledgement(&self) -> bool {
+        self.core.version == Some(Version::Dtls13) && !self.core.flight.is_empty() && !self.core.updating
+    }
+
+    /// Sends a flight that was not sent yet. It answers the peer's, so it acknowledges that.
+    fn transmit(&mut self, queues: &mut Queues) {
+        if !self.core.flight.is_unsent() {
+            return;
+        }
+        if !self.core.updating {
+            self.to_acknowledge.clear();
+            self.acknowledge_at = None;
+        }
+        // Who has the last word in DTLS 1.2 repeats it only when asked.
+        let timer = !matches!(self.state, State::Connected12);
+        let Core { flight, records, .. } = &mut self.core;
+        flight.transmit(self.now, records, timer, |datagram| queues.send(datagram));
     }
 
     /// Whether the peer's certificate, if it has shown one, is one that the signalling, if it has, spoke of.
     pub(crate) fn check(&mut self, known: Known<'_>, queues: &mut Queues) -> Result<(), Failure> {
-        let Some(certificate) = self.certificate.as_ref().filter(|_| !known.fingerprints.is_empty()) else {
+        if self.verified {
+            return Ok(());
+        }
+        self.judge(known, queues)
+    }
+
+    /// As [`check`](Self::check), but again even if it was found good: the fingerprints are other ones.
+    pub(crate) fn judge(&mut self, known: Known<'_>, queues: &mut Queues) -> Result<(), Failure> {
+        let Some(certificate) = self.remote_certificate().filter(|_| !known.fingerprints.is_empty()) else {
             return Ok(());
         };
         self.verified = fingerprint::matches(known.config.provider, certificate, known.fingerprints);
@@ -231,85 +238,89 @@ impl Session {
     /// Tells of the connection, once, when the proof and the fingerprint are there.
     fn announce(&mut self, queues: &mut Queues) {
         if let (true, true, None, Some(version)) =
-            (self.established, self.verified, self.connected, self.engine.version())
+            (self.is_established(), self.verified, self.connected, self.core.version)
         {
             self.connected = Some(version);
-            queues.events.push_back(Event::Connected { version, srtp: self.srtp.take() });
+            queues.events.push_back(Event::Connected { version, srtp: self.core.srtp.take() });
         }
     }
 
-    /// Seals what lies in `payload` of `segment`. The engine's queue is empty whenever we are not in it, so what it
-    /// gives is this record.
+    /// Seals the `len` bytes after the prefix in `segment`.
     pub(crate) fn seal(
         &mut self,
         segment: &mut [u8],
-        payload: std::ops::Range<usize>,
+        len: usize,
+        queues: &mut Queues,
     ) -> Result<Option<usize>, Failure> {
-        let Some(payload) = segment.get(payload) else {
-            return Ok(None);
-        };
-        self.engine.send(payload)?;
-        match self.engine.poll(segment)? {
-            Output::Packet(record) => Ok(Some(record.len())),
-            Output::BufferTooSmall { needed } => {
-                // Not as long as `Dtls::overhead` is right. If it ever were wrong, the record is lost, and no more.
-                let _ = self.engine.poll(&mut vec![0; needed])?;
-                Ok(None)
-            }
-            _ => Ok(None),
+        let sealed = self.core.records.seal(APPLICATION_DATA, segment, len);
+        if self.core.records.sealed() >= self.records_per_key {
+            self.update_keys(queues);
+        }
+        if sealed.is_none() && self.core.records.is_exhausted() {
+            return Err(Failure::Protocol("the key has sealed as many records as it may".into()));
+        }
+        Ok(sealed)
+    }
+
+    /// Starts a KeyUpdate, unless something else is under way.
+    fn update_keys(&mut self, queues: &mut Queues) {
+        if matches!(self.state, State::Connected13) && self.core.flight.is_empty() {
+            self.core.update_keys();
+            self.transmit(queues);
         }
     }
 
-    /// Tells the peer that this is the end, if it would believe us.
-    pub(crate) fn say_goodbye(&mut self, now: Option<Instant>, queues: &mut Queues) {
-        if !self.established {
-            return;
+    /// "Implementations SHOULD ACK as many received packets as can fit into the ACK record." RFC 9147 section 7.1.
+    fn acknowledge(&mut self, queues: &mut Queues) {
+        self.acknowledge_at = None;
+        if self.to_acknowledge.is_empty() || self.core.records.write_epoch() == 0 {
+            return; // a plaintext acknowledgement is nothing to believe
         }
-        // Whatever goes wrong now, it is over.
-        let _ = now.map(|now| self.engine.handle_timeout(now));
-        let _ = self.engine.close();
-        let mut buffer = vec![0; ROOM];
-        while let Ok(output) = self.engine.poll(&mut buffer) {
-            match output {
-                Output::Packet(packet) => queues.send(packet),
-                Output::Timeout(_) => break,
-                _ => {}
-            }
+        let body = write_ack(&self.to_acknowledge);
+        self.to_acknowledge.clear();
+        self.send_record(ACK, &body, queues);
+    }
+
+    fn send_record(&mut self, content_type: u8, body: &[u8], queues: &mut Queues) {
+        let mut datagram = Vec::new();
+        let epoch = self.core.records.write_epoch();
+        if self.core.records.append(epoch, content_type, body, &mut datagram).is_some() {
+            queues.send(&datagram);
+        }
+    }
+
+    /// Tells the peer that this is the end, if it would believe us. RFC 8446 section 6.1.
+    pub(crate) fn say_goodbye(&mut self, queues: &mut Queues) {
+        if self.is_established() {
+            self.send_record(ALERT, &[WARNING, CLOSE_NOTIFY], queues);
         }
     }
 
     /// Tells the peer that we failed, if that is news.
     pub(crate) fn complain(mut self, failure: &Failure, queues: &mut Queues) {
-        if self.established {
-            return self.say_goodbye(None, queues);
-        }
-        queues.outbox.clear();
-        let description = match failure {
-            Failure::FingerprintMismatch | Failure::NoCertificate => BAD_CERTIFICATE,
-            Failure::Protocol(_) => HANDSHAKE_FAILURE,
-            Failure::TimedOut | Failure::Alert(_) => return,
+        let description = match (failure, self.complaint) {
+            (Failure::Alert(_), _) => return,
+            (_, Some(description)) => description,
+            _ if self.is_established() => return self.say_goodbye(queues),
+            (Failure::FingerprintMismatch | Failure::NoCertificate, _) => BAD_CERTIFICATE,
+            (Failure::Protocol(_), _) => HANDSHAKE_FAILURE,
+            (Failure::TimedOut, _) => {
+                queues.outbox.clear();
+                return;
+            }
         };
-        queues.send(&plaintext_alert(description));
+        queues.outbox.clear();
+        self.send_record(ALERT, &[FATAL, description], queues);
     }
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { engine, timeout, verified, established, .. } = self;
         f.debug_struct("Session")
-            .field("engine", engine)
-            .field("timeout", timeout)
-            .field("verified", verified)
-            .field("established", established)
+            .field("awaited", &self.state.name())
+            .field("version", &self.core.version)
+            .field("timeout", &self.poll_timeout())
+            .field("verified", &self.verified)
             .finish_non_exhaustive()
-    }
-}
-
-fn srtp_profile(profile: dimpl::SrtpProfile) -> Option<SrtpProfile> {
-    match profile {
-        dimpl::SrtpProfile::AEAD_AES_256_GCM => Some(SrtpProfile::AeadAes256Gcm),
-        dimpl::SrtpProfile::AEAD_AES_128_GCM => Some(SrtpProfile::AeadAes128Gcm),
-        dimpl::SrtpProfile::AES128_CM_SHA1_80 => Some(SrtpProfile::Aes128CmHmacSha1_80),
-        _ => None,
     }
 }

@@ -176,3 +176,32 @@ fn small_mtu() {
         assert_connected(&mut pair, version, &format!("{versions:?}"));
     }
 }
+
+/// DTLS 1.3: the part of a flight that was lost is asked for, and only that is sent again, before any timer runs out.
+#[test]
+fn only_what_was_lost_is_sent_again() {
+    let mut random = common::seeded(5);
+    let configs = [Versions::Dtls13; 2].map(|versions| {
+        let mut config = common::config(&mut random, versions);
+        config.mtu = 300;
+        config.retransmission_timeout = Duration::from_secs(1);
+        config
+    });
+    let mut pair = Pair::of(configs, random, GOOD);
+    pair.start();
+    for mut packet in pair.ends[CLIENT].packets(pair.now) {
+        pair.ends[SERVER].open(pair.now, &mut packet);
+    }
+    let mut flight = pair.ends[SERVER].packets(pair.now);
+    assert!(flight.len() >= 3, "{}", flight.len());
+    let lost = flight.remove(1);
+    for mut packet in flight {
+        pair.ends[CLIENT].open(pair.now, &mut packet);
+    }
+    pair.run(Duration::from_millis(260));
+    let after = pair.datagrams.len();
+    pair.run(Duration::from_millis(300));
+    assert!(pair.ends.iter().all(|end| end.dtls.is_connected()));
+    let again: Vec<_> = pair.datagrams.iter().take(after).map(Vec::len).collect();
+    assert!(again.contains(&lost.len()) && again.len() <= 2, "an acknowledgement, and what was lost: {again:?}");
+}

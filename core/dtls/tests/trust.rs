@@ -272,3 +272,50 @@ fn a_peer_without_a_certificate_fails() {
         assert!(matches!(pair.ends[1 - without].take_events()[..], [Event::Failed(_)]), "{without}");
     }
 }
+
+/// Somebody takes DTLS 1.3 out of the client's hello: the server's random says that it has it.
+#[test]
+fn a_downgrade_is_noticed() {
+    let mut pair = Pair::new(1, [Versions::Any; 2], GOOD);
+    pair.start();
+    for mut packet in pair.ends[CLIENT].packets(pair.now) {
+        let versions = [0, 43, 0, 5, 4, 0xFE, 0xFC, 0xFE, 0xFD];
+        let at = packet.windows(versions.len()).position(|window| window == versions).expect("both are offered");
+        packet[at + 6] = 0xFD;
+        pair.ends[SERVER].open(pair.now, &mut packet);
+    }
+    for mut packet in pair.ends[SERVER].packets(pair.now) {
+        pair.ends[CLIENT].open(pair.now, &mut packet);
+    }
+    assert_eq!(pair.ends[SERVER].version(), Some(wigwag_dtls::Version::Dtls12));
+    assert!(
+        matches!(&pair.ends[CLIENT].take_events()[..], [Event::Failed(Failure::Protocol(why))] if why.contains("1.2"))
+    );
+}
+
+/// A peer that shows the right certificate, but has not its key.
+#[test]
+fn a_stolen_certificate() {
+    for versions in ALL {
+        for thief in [CLIENT, SERVER] {
+            let provider = default_provider();
+            let mut random = common::seeded(8);
+            let [ours, victim, own] =
+                [1, 2, 3].map(|seed| Certificate::generate(provider, &mut common::seeded(seed), WallClock(1)).unwrap());
+            // The victim's certificate with the thief's public key in it would have another fingerprint; so the check of
+            // `from_der` is got round by appending the key behind the certificate's end, where nobody looks.
+            let key = provider.signing_key(own.private_key()).unwrap();
+            let stolen = [victim.der(), key.public_key()].concat();
+            let stolen = Certificate::from_der(provider, &stolen, own.private_key()).unwrap();
+            let mut configs = [Config::new(ours.clone(), provider), Config::new(ours, provider)];
+            configs[thief] = Config::new(stolen, provider);
+            configs.iter_mut().for_each(|config| config.versions = versions);
+            let mut pair = Pair::of(configs, wigwag_proto::random::fork(&mut random), GOOD);
+            pair.start();
+            pair.run(Duration::from_secs(1));
+            let events = pair.ends[1 - thief].take_events();
+            assert!(matches!(&events[..], [Event::Failed(Failure::Protocol(_))]), "{versions:?} {thief} {events:?}");
+            assert!(pair.ends[1 - thief].received.is_empty());
+        }
+    }
+}

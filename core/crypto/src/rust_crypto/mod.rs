@@ -79,6 +79,16 @@ impl CryptoProvider for RustCrypto {
     ) -> Result<(), BadSignature> {
         key::verify(scheme, public_key, message, signature)
     }
+
+    fn verifies(&self, scheme: SignatureScheme) -> bool {
+        !matches!(
+            scheme,
+            SignatureScheme::RsaPkcs1Sha256
+                | SignatureScheme::RsaPkcs1Sha384
+                | SignatureScheme::RsaPssSha256
+                | SignatureScheme::RsaPssSha384
+        )
+    }
 }
 
 #[derive(Clone)]
