@@ -57,3 +57,27 @@ pub fn is_rtcp(datagram: &[u8]) -> bool {
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]
 pub struct Readme;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rtcp_is_told_from_rtp() {
+        for (second, rtcp) in [(191, false), (192, true), (200, true), (223, true), (224, false), (96, false)] {
+            assert_eq!(is_rtcp(&[0x80, second]), rtcp, "{second}");
+        }
+        for first in [0, 20, 64, 127, 192, 255] {
+            assert!(!is_rtcp(&[first, 200]) && !is_rtp_or_rtcp(&[first]));
+        }
+        assert!(!is_rtcp(&[]) && !is_rtcp(&[0x80]) && is_rtp_or_rtcp(&[0xBF]));
+    }
+
+    #[test]
+    fn sessions_go_anywhere() {
+        fn anywhere<T: Send + Sync>() {}
+        anywhere::<srtp::SrtpSession>();
+        anywhere::<RtpBuilder<'_>>();
+        anywhere::<rtcp::RtcpPacket<'_>>();
+    }
+}

@@ -38,11 +38,13 @@ pub enum ExtensionKind {
     VideoTiming,
     /// Colour space and HDR metadata. Opaque here.
     ColorSpace,
+    /// Samples of the picture, by which a decoder notices that it was corrupted. Opaque here.
+    CorruptionDetection,
 }
 
 impl ExtensionKind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Mid,
         Self::Rid,
         Self::RepairedRid,
@@ -60,6 +62,7 @@ impl ExtensionKind {
         Self::VideoContentType,
         Self::VideoTiming,
         Self::ColorSpace,
+        Self::CorruptionDetection,
     ];
 
     /// What names it in `a=extmap`. RFC 8285 section 5.
@@ -86,6 +89,7 @@ impl ExtensionKind {
             Self::VideoContentType => "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type",
             Self::VideoTiming => "http://www.webrtc.org/experiments/rtp-hdrext/video-timing",
             Self::ColorSpace => "http://www.webrtc.org/experiments/rtp-hdrext/color-space",
+            Self::CorruptionDetection => "http://www.webrtc.org/experiments/rtp-hdrext/corruption-detection",
         }
     }
 

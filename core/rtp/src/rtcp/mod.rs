@@ -276,4 +276,13 @@ mod tests {
         let Some(Ok(RtcpPacket::Other(raw))) = packets(&bytes).next() else { panic!() };
         assert_eq!(raw, RawPacket { packet_type: 192, count: 7, body: &[1, 2, 3, 4] });
     }
+
+    #[test]
+    fn slice_loss_and_other_feedback_stay_raw() {
+        for (format, packet_type) in [(2, packet_type::PAYLOAD_FEEDBACK), (3, packet_type::TRANSPORT_FEEDBACK)] {
+            let bytes = [0x80 | format, packet_type, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0];
+            let Some(Ok(RtcpPacket::Other(raw))) = packets(&bytes).next() else { panic!() };
+            assert_eq!((raw.packet_type, raw.count, raw.body.len()), (packet_type, format, 12));
+        }
+    }
 }

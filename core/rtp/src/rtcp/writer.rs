@@ -150,12 +150,9 @@ impl<'a> RtcpWriter<'a> {
     pub fn nack(&mut self, sender: Ssrc, media: Ssrc, numbers: impl IntoIterator<Item = SequenceNumber>) -> usize {
         let mut written = 0;
         let mut numbers = numbers.into_iter().peekable();
-        self.packet(packet_type::TRANSPORT_FEEDBACK, usize::from(format::NACK), |out| {
+        let whole = self.packet(packet_type::TRANSPORT_FEEDBACK, usize::from(format::NACK), |out| {
             out.put32(sender.0);
             out.put32(media.0);
-            if numbers.peek().is_none() {
-                out.fail();
-            }
             while let Some(&first) = numbers.peek()
                 && out.fits(4)
             {
@@ -176,7 +173,7 @@ impl<'a> RtcpWriter<'a> {
                 out.fail();
             }
         });
-        written
+        if whole { written } else { 0 }
     }
 
     /// PLI.

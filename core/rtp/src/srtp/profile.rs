@@ -38,6 +38,11 @@ impl SrtpProfile {
         }
     }
 
+    /// The profile with this number in DTLS's `use_srtp`.
+    pub fn from_dtls_id(id: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.dtls_id() == Some(id))
+    }
+
     /// Bytes of a master key, and of a session key.
     pub const fn key_len(self) -> usize {
         match self {
@@ -70,5 +75,20 @@ impl SrtpProfile {
     /// What goes around an RTCP packet.
     pub const fn rtcp_overhead(self) -> Overhead {
         Overhead { prefix: 0, suffix: self.tag_len() + INDEX_LEN }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_lengths() {
+        assert_eq!(SrtpProfile::from_dtls_id(7), Some(SrtpProfile::AeadAes128Gcm));
+        assert_eq!(SrtpProfile::from_dtls_id(2), None);
+        assert_eq!(SrtpProfile::Aes128CmHmacSha1_80.rtp_overhead().total(), 10);
+        assert_eq!(SrtpProfile::Aes128CmHmacSha1_80.rtcp_overhead().total(), 14);
+        assert_eq!(SrtpProfile::AeadAes256Gcm.rtp_overhead().total(), 16);
+        assert_eq!(SrtpProfile::AeadAes256Gcm.rtcp_overhead().total(), 20);
     }
 }

@@ -345,4 +345,21 @@ pub(super) mod tests {
             }
         }
     }
+
+    /// Counter mode knows packets without the E bit too: authentic, but not encrypted.
+    #[test]
+    fn srtcp_in_the_clear_in_counter_mode() {
+        for provider in providers() {
+            let keys = session(KEY_128, "F0F1F2F3F4F5F6F7F8F9FAFBFCFD");
+            let transform = Transform::with(SrtpProfile::Aes128CmHmacSha1_80, &keys, provider).unwrap();
+            let mut packet = hex(&[RTCP, "000005d4"].concat());
+            packet.extend_from_slice(&provider.hmac_sha1(&[0], &[&packet])[..HMAC_TAG_LEN]);
+            assert_eq!(transform.rtcp_index(&packet), Some(0x5D4));
+            let mut bad = packet.clone();
+            bad[20] ^= 1;
+            assert_eq!(transform.open_rtcp(&mut bad, Ssrc(0x4D61_7273), 0x5D4), None);
+            transform.open_rtcp(&mut packet, Ssrc(0x4D61_7273), 0x5D4).unwrap();
+            assert_eq!(packet[..52], hex(RTCP));
+        }
+    }
 }
