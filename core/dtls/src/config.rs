@@ -82,10 +82,4 @@ impl Config {
             records_per_key: 1 << 23,
         }
     }
-
-    /// Changes nothing: everything that an end does is drawn from the `Random` it is given.
-    #[cfg(feature = "test-provider")]
-    pub fn deterministic(self) -> Self {
-        self
-    }
 }

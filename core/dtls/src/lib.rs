@@ -46,6 +46,8 @@
 //! No resumption, no renegotiation, no connection ids, no early data. DTLS 1.2 has no way to change keys; its key is
 //! good for 2^48 records.
 #![forbid(unsafe_code)]
+// Bytes from the network decide many an index: none may panic.
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 mod alert;
 mod certificate;

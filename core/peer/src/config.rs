@@ -68,10 +68,6 @@ pub struct Config {
     pub receive_window: usize,
     /// How long [`close`](crate::PeerConnection::close) waits for what was accepted to be acknowledged.
     pub close_timeout: Duration,
-    /// Draw even the secrets of DTLS from `seed`: **for tests only**, see [`wigwag_dtls::Config::deterministic`]. Wants
-    /// the RustCrypto provider.
-    #[cfg(feature = "test-provider")]
-    pub deterministic: bool,
 }
 
 impl Config {
@@ -97,8 +93,6 @@ impl Config {
             send_buffer: 2 << 20,
             receive_window: 1 << 20,
             close_timeout: DEFAULT_CLOSE_TIMEOUT,
-            #[cfg(feature = "test-provider")]
-            deterministic: false,
         }
     }
 }

@@ -23,6 +23,7 @@
 //! which knows who wants to be polled.
 //!
 //! Everything that is random comes from [`Config::seed`]: with the same seed and the same input, the same bytes leave.
+//! (With aws-lc-rs, all but the signatures of the handshake, whose nonces it draws itself.)
 #![forbid(unsafe_code)]
 // Bytes from the network decide many an index: none may panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
