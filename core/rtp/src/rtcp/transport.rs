@@ -132,7 +132,7 @@ pub struct TransportFeedback<'a> {
 pub struct ReceivedPacket {
     /// Its transport-wide sequence number.
     pub sequence_number: SequenceNumber,
-    /// When it arrived: microseconds of the receiver's clock, exact to 250, which wraps with the reference time.
+    /// When it arrived: microseconds of the receiver's clock, rounded down to 250, which wraps with the reference time.
     pub arrival_micros: i64,
 }
 
