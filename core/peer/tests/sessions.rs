@@ -384,3 +384,14 @@ fn every_state_is_told_and_the_last_is_closed() {
     assert!(both(&pair.simulation, |app| app.pc.ice_connection_state() == wigwag::IceConnectionState::Closed));
     assert!(both(&pair.simulation, |app| app.pc.dtls_state() == wigwag::DtlsTransportState::Closed));
 }
+
+/// Messages of one size travel in batches for GSO, also if none of them fills a packet.
+#[test]
+fn equal_packets_travel_in_batches() {
+    for len in [64, 600, 1024, 20_000] {
+        let mut pair = Pair::new(41);
+        exchange(&mut pair, 400, len, MINUTE);
+        let batch = pair.offerer().largest_batch;
+        assert!(batch >= 8, "messages of {len} bytes: {batch} datagrams at once");
+    }
+}

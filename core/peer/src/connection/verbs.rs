@@ -123,8 +123,10 @@ impl PeerConnection {
             let Some(len) = self.sctp.write_packet(now, room) else { break };
             let Some(len) = self.dtls.seal(segment, len) else { break };
             out.push(len);
-            if len + FILLED < self.mtu {
-                break; // a short packet, of control chunks perhaps: the next may be longer, and gets a batch of its own
+            // Behind a packet that is not full comes only what fits into its length; longer ones get a batch of their own.
+            let room = len.saturating_sub(overhead.total());
+            if len + FILLED < self.mtu && self.sctp.next_packet_len().is_none_or(|next| next > room) {
+                break;
             }
         }
         out.finish(Route::Udp(path))

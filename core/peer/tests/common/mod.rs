@@ -23,6 +23,8 @@ pub struct App {
     pub opened: Vec<ChannelId>,
     pub closed: Vec<ChannelId>,
     pub states: Vec<ConnectionState>,
+    /// The most datagrams that one transmit had.
+    pub largest_batch: usize,
 }
 
 impl App {
@@ -36,6 +38,7 @@ impl App {
             opened: Vec::new(),
             closed: Vec::new(),
             states: Vec::new(),
+            largest_batch: 0,
         }
     }
 
@@ -68,7 +71,9 @@ impl Machine for App {
         self.pc.handle_timeout(now);
     }
     fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
-        self.pc.poll_transmit(now, out)
+        let transmit = self.pc.poll_transmit(now, out)?;
+        self.largest_batch = self.largest_batch.max(transmit.len.div_ceil(transmit.segment_size));
+        Some(transmit)
     }
     fn poll_timeout(&self) -> Option<Instant> {
         self.pc.poll_timeout()

@@ -112,6 +112,13 @@ impl Association {
         Some(packet.finish(self.config.local_port, self.config.remote_port, tag))
     }
 
+    /// How long the next packet is at least, if it is one of new data and nothing else: whether it can follow in a batch
+    /// whose packets are not full. `None`: give it all the room that there is. O(1).
+    pub fn next_packet_len(&self) -> Option<usize> {
+        let only_data = self.phase == Phase::Established && !self.control_is_due() && !self.sack_is_due();
+        self.send.next_chunk_len().filter(|_| only_data).map(|len| crate::packet::HEADER + len)
+    }
+
     fn write_init(&mut self, now: Instant, packet: &mut Writer<'_>) {
         let value = self.local_init().to_value(None, &[]);
         packet.chunk_of(INIT, 0, &value);

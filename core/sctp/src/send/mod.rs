@@ -231,6 +231,12 @@ impl Send {
         self.next().is_some()
     }
 
+    /// The padded length of the DATA chunk that would be next, if it is new and not cut.
+    pub fn next_chunk_len(&self) -> Option<usize> {
+        let Some(Next::New) = self.next() else { return None };
+        self.queues.next_len().map(|len| padded(CHUNK_HEADER + DATA_HEADER + len))
+    }
+
     fn next(&self) -> Option<Next> {
         let window_open = self.flight.bytes == 0 || self.flight.bytes < self.congestion.window();
         if self.flight.lost > 0 {
