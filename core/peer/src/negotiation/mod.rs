@@ -14,134 +14,20 @@
 //!   have-remote-pranswer --- answer --- have-local-pranswer
 //! ```
 
+mod candidates;
 mod remote;
+mod types;
 mod write;
-
-use std::fmt;
 
 use wigwag_dtls::Fingerprint;
 use wigwag_ice::Credentials;
 use wigwag_sdp::Setup;
 
 use crate::state::SignalingState;
+pub(crate) use candidates::CandidateFor;
 pub(crate) use remote::RemoteTransport;
+pub use types::{CandidateError, DescriptionError, IceCandidate, SdpType, SessionDescription};
 pub(crate) use write::LocalTransport;
-
-/// What a description is: RTCSdpType.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SdpType {
-    /// Proposes a session.
-    Offer,
-    /// Accepts one for now.
-    Pranswer,
-    /// Accepts one.
-    Answer,
-    /// Takes the last offer back.
-    Rollback,
-}
-
-impl fmt::Display for SdpType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Offer => "offer",
-            Self::Pranswer => "pranswer",
-            Self::Answer => "answer",
-            Self::Rollback => "rollback",
-        })
-    }
-}
-
-/// A session description as signalling carries it.
-///
-/// ```
-/// use wigwag::{SdpType, SessionDescription};
-///
-/// let offer = SessionDescription::offer("v=0\r\n...");
-/// assert_eq!(offer.kind, SdpType::Offer);
-/// assert_eq!(offer.kind.to_string(), "offer");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionDescription {
-    /// What it is; `type` in JSON.
-    pub kind: SdpType,
-    /// The text. RFC 8866.
-    pub sdp: String,
-}
-
-impl SessionDescription {
-    /// An offer.
-    pub fn offer(sdp: impl Into<String>) -> Self {
-        Self { kind: SdpType::Offer, sdp: sdp.into() }
-    }
-    /// An answer.
-    pub fn answer(sdp: impl Into<String>) -> Self {
-        Self { kind: SdpType::Answer, sdp: sdp.into() }
-    }
-    /// Takes the last offer back.
-    pub fn rollback() -> Self {
-        Self { kind: SdpType::Rollback, sdp: String::new() }
-    }
-}
-
-/// A candidate as signalling carries it: RTCIceCandidateInit.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct IceCandidate {
-    /// `candidate:...` (RFC 8839), or empty: there are no more.
-    pub candidate: String,
-    /// The `mid` of the section that it belongs to.
-    pub sdp_mid: Option<String>,
-    /// That section's place.
-    pub sdp_m_line_index: Option<u16>,
-    /// The `ice-ufrag` of the generation that it belongs to.
-    pub username_fragment: Option<String>,
-}
-
-/// Why a description was not made or not applied. The connection is as it was before.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DescriptionError {
-    /// InvalidStateError.
-    #[error("{what} is not possible in the state {state}")]
-    WrongState {
-        /// What was tried.
-        what: &'static str,
-        /// Where offer and answer stand.
-        state: SignalingState,
-    },
-    /// The text is not SDP.
-    #[error("not a session description: {0}")]
-    Syntax(#[from] wigwag_sdp::ParseError),
-    /// The description accepts data channels and lacks what they need.
-    #[error("the description has no {0}")]
-    Missing(&'static str),
-    /// Something in it has no meaning here.
-    #[error("the description is not usable: {0}")]
-    Invalid(String),
-    /// InvalidModificationError: a local description is applied as it was created.
-    #[error("not the description that was created last; local descriptions can't be changed")]
-    Modified,
-}
-
-/// Why a candidate was not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CandidateError {
-    /// InvalidStateError.
-    #[error("there is no remote description yet")]
-    NoRemoteDescription,
-    /// The text is not a candidate.
-    #[error("not a candidate: {0}")]
-    Syntax(String),
-    /// OperationError: it belongs to another generation.
-    #[error("the user fragment {0} is not in the remote description")]
-    UnknownUserFragment(String),
-    /// OperationError: it belongs to a section that is not there.
-    #[error("the remote description has no such media section")]
-    UnknownSection,
-    /// The connection is closed.
-    #[error("the connection is closed")]
-    Closed,
-}
 
 /// Who starts DTLS. RFC 8842.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -544,66 +430,6 @@ impl Negotiation {
         (self.pending_local, self.pending_remote, self.created) = (None, None, None);
         self.state = SignalingState::Stable;
     }
-
-    /// Whether a candidate belongs to what the peer described, and to which part of it.
-    pub fn check_candidate(&mut self, candidate: &IceCandidate) -> Result<CandidateFor, CandidateError> {
-        if self.state == SignalingState::Closed {
-            return Err(CandidateError::Closed);
-        }
-        if self.pending_remote.is_none() && self.current_remote.is_none() {
-            return Err(CandidateError::NoRemoteDescription);
-        }
-        // What the peer offers waits for our answer; everything else is in force.
-        let is_offered = self.state == SignalingState::HaveRemoteOffer;
-        let mut result = Err(CandidateError::UnknownSection);
-        let descriptions = [(&mut self.pending_remote, is_offered), (&mut self.current_remote, false)];
-        for (applied, waits) in descriptions {
-            let Some(applied) = applied else { continue };
-            match applied.finds(candidate) {
-                Ok(true) if waits => {
-                    if let Some(remote) = &mut applied.remote {
-                        remote.add_candidate(&candidate.candidate);
-                    }
-                    return Ok(CandidateFor::Later);
-                }
-                Ok(true) => return Ok(CandidateFor::Agent),
-                Ok(false) => result = Ok(CandidateFor::Nobody),
-                Err(error) if result.is_err() => result = Err(error),
-                Err(_) => {}
-            }
-        }
-        result
-    }
-}
-
-impl Applied {
-    /// Whether `candidate` belongs to the transport that carries data channels; `false`: to another section.
-    fn finds(&self, candidate: &IceCandidate) -> Result<bool, CandidateError> {
-        let section = match (&candidate.sdp_mid, candidate.sdp_m_line_index) {
-            (Some(mid), _) => self.sections.iter().find(|section| section.mid.as_ref() == Some(mid)),
-            (None, Some(index)) => self.sections.get(usize::from(index)),
-            (None, None) => self.sections.iter().find(|section| section.is_data).or(self.sections.first()),
-        };
-        let section = section.ok_or(CandidateError::UnknownSection)?;
-        let Some(remote) = &self.remote else { return Ok(false) };
-        match &candidate.username_fragment {
-            Some(fragment) if *fragment == remote.credentials.ufrag => Ok(true), // within a bundle, of whichever section
-            Some(fragment) if section.is_data => Err(CandidateError::UnknownUserFragment(fragment.clone())),
-            Some(_) => Ok(false),
-            None => Ok(section.is_data || section.ufrag.as_ref() == Some(&remote.credentials.ufrag)),
-        }
-    }
-}
-
-/// What is to be done with a candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CandidateFor {
-    /// It belongs to the transport in use.
-    Agent,
-    /// It was kept for the agreement that its offer is waiting for.
-    Later,
-    /// Its section is not used.
-    Nobody,
 }
 
 /// The smallest number that no section has as its `mid`.
