@@ -395,3 +395,20 @@ fn equal_packets_travel_in_batches() {
         assert!(batch >= 8, "messages of {len} bytes: {batch} datagrams at once");
     }
 }
+
+/// A section that is stopped takes its transport with it: of data channels, the whole connection. RFC 9429 section 5.11.
+#[test]
+fn data_channels_that_are_stopped_end_the_connection() {
+    let mut pair = Pair::new(43);
+    exchange(&mut pair, 1, 10, MINUTE);
+    let now = pair.simulation.now();
+    let offer = pair.offerer().pc.set_local_description_implicitly(now).unwrap();
+    let place = offer.sdp.find("m=application ").unwrap() + "m=application ".len();
+    let end = place + offer.sdp[place..].find(' ').unwrap();
+    let stopped = format!("{}0{}", &offer.sdp[..place], &offer.sdp[end..]);
+    pair.answerer().pc.set_remote_description(now, SessionDescription::offer(stopped)).unwrap();
+    let answer = pair.answerer().pc.set_local_description_implicitly(now).unwrap();
+    pair.offerer().pc.set_remote_description(now, answer).unwrap();
+    let ended = |app: &App| app.pc.is_closed() && app.closed.len() == 1;
+    pair.simulation.run_until(|simulation| both(simulation, ended), MINUTE).unwrap();
+}

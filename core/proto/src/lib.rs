@@ -38,3 +38,7 @@ pub use request::{Answer, Outcome, Refused, Request, RequestId};
 pub use serial::Serial;
 pub use time::{Instant, WallClock};
 pub use transmit::{Overhead, Route, StreamId, Transmit, TransmitBuffer, UdpPath};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

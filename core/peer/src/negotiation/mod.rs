@@ -94,7 +94,7 @@ pub(crate) struct Negotiation {
     sections: Vec<Section>,
     /// Whether data channels are wanted, though no description has them yet.
     wants_data: bool,
-    /// The last answer rejected the data channels that were wanted.
+    /// The last answer rejected the data channels that were wanted, or there.
     rejected_data: bool,
     /// The role that DTLS has, once agreed; it stays.
     role: Option<DtlsRole>,
@@ -152,7 +152,7 @@ impl Negotiation {
         self.state == SignalingState::Stable && (self.wants_data && !has_data || self.restart.is_some())
     }
 
-    /// Whether the data channels that were wanted were rejected.
+    /// Whether the data channels that were wanted, or there, were rejected.
     pub fn has_rejected_data(&self) -> bool {
         self.rejected_data
     }
@@ -400,8 +400,9 @@ impl Negotiation {
         if is_final {
             let answer = if offerer { &remote } else { &local };
             // What the answer left out stays out, in its place.
+            let had_data = self.wants_data || self.sections.iter().any(|section| section.is_data);
             self.sections = answer.sections.clone();
-            self.rejected_data = self.wants_data && !self.sections.iter().any(|section| section.is_data);
+            self.rejected_data = had_data && !self.sections.iter().any(|section| section.is_data);
             self.wants_data &= !self.rejected_data;
             (self.current_local, self.current_remote) = (self.pending_local.take(), self.pending_remote.take());
             self.restart = self.restart.take().filter(|wanted| local.credentials.as_ref() != Some(wanted));
