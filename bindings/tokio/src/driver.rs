@@ -179,9 +179,6 @@ impl State {
                     ready.handle_input(now, Input::Answer(answer));
                 }
             }
-            while let Some(event) = ready.poll_endpoint_event() {
-                displaced.extend(endpoint.handle_event(id, event));
-            }
             let inbox = inboxes.entry(id).or_default();
             while let Some(event) = ready.poll_state_event() {
                 inbox.put(event, &ready);
@@ -206,6 +203,10 @@ impl State {
                 if let Err(Blocked(local)) = send(sockets, &transmit, bytes) {
                     unsent.entry(local).or_insert_with(|| (transmit, bytes.to_vec()));
                 }
+            }
+            // Last: a check that was just written has an id by which its answer will be known.
+            while let Some(event) = ready.poll_endpoint_event() {
+                displaced.extend(endpoint.handle_event(id, event));
             }
             if ready.is_closed() && inbox.is_orphan {
                 ended.push(id);

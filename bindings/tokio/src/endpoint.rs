@@ -152,3 +152,29 @@ fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<Arc<Socket>>> {
     }
     Err(last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use wigwag::ChannelInit;
+
+    use super::*;
+
+    /// A lite peer sends no checks, so the answer to ours is the first that comes from it: known by its transaction.
+    #[tokio::test]
+    async fn the_answer_to_a_first_check_finds_its_connection() {
+        let bind = || Endpoint::bind(&["127.0.0.1".parse().unwrap()], 0).unwrap();
+        let (here, there) = (bind(), bind());
+        let ours = here.connection().unwrap();
+        let mut lite = Config::new(random_seed().unwrap());
+        lite.ice_lite = true;
+        let theirs = there.connection_with(lite).unwrap();
+        let _channel = ours.create_data_channel("data", ChannelInit::default()).unwrap();
+        ours.set_local_description(ours.create_offer().unwrap()).unwrap();
+        theirs.set_remote_description(ours.local_description().unwrap()).unwrap();
+        theirs.set_local_description(theirs.create_answer().unwrap()).unwrap();
+        ours.set_remote_description(theirs.local_description().unwrap()).unwrap();
+        let connected = tokio::time::timeout(Duration::from_secs(10), ours.connected());
+        assert!(connected.await.expect("in time").is_ok());
+        assert_eq!(here.driver.lock().endpoint.unrouted(), 0);
+    }
+}

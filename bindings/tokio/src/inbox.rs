@@ -87,10 +87,11 @@ impl Inbox {
             Event::ChannelClosed(id) => {
                 self.change(id, |channel| channel.is_closed = true);
                 // Gone before anybody accepted it, with nothing to be read: as if it had never been.
-                let is_nothing = |channel: &ChannelInbox| channel.is_orphan || channel.messages.is_empty();
                 let unaccepted = self.incoming.iter().position(|&incoming| incoming == id);
                 let channel = self.channels.get(&id);
-                if channel.is_some_and(|channel| channel.is_orphan || unaccepted.is_some() && is_nothing(channel)) {
+                if channel
+                    .is_some_and(|channel| channel.is_orphan || unaccepted.is_some() && channel.messages.is_empty())
+                {
                     self.channels.remove(&id);
                     unaccepted.and_then(|at| self.incoming.remove(at));
                 }

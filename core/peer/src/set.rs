@@ -24,7 +24,7 @@ use crate::endpoint::ConnectionId;
 /// while let Some(mut ready) = set.next_ready(now) {
 ///     assert_eq!(ready.id, id);
 ///     while let Some(_event) = ready.poll_event() {}
-///     // ... poll_request, poll_endpoint_event, poll_transmit
+///     // ... poll_request, poll_transmit, and poll_endpoint_event last: transmits have ids to be known by
 /// }
 /// assert!(set.next_ready(now).is_none()); // nobody touched it since
 /// # }
