@@ -20,11 +20,13 @@
 //!   send; [`Overhead`], what a layer puts around what it carries;
 //! - [`request`]: [`Request`] and the [`Answer`]s that it makes of itself;
 //! - [`serial`]: numbers that wrap around (RFC 1982);
-//! - [`random`]: the one source of randomness, a seed.
+//! - [`random`]: the one source of randomness, a seed;
+//! - [`chunks`]: [`Chunks`], the engine's own memory for what arrived.
 #![forbid(unsafe_code)]
 // Bytes from the network decide many an index: none may panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
+pub mod chunks;
 pub mod input;
 pub mod random;
 pub mod request;
@@ -32,6 +34,7 @@ pub mod serial;
 pub mod time;
 pub mod transmit;
 
+pub use chunks::Chunks;
 pub use input::{Input, Interface, Received};
 pub use random::Random;
 pub use request::{Answer, Outcome, Refused, Request, RequestId};

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
+use wigwag_proto::Chunks;
 
-use super::chunks::Chunks;
 use super::{FEW, Head};
 use crate::packet::chunk::{BEGINNING, Data, ENDING};
 

@@ -14,15 +14,14 @@
 //! taken up to half a window beyond what was announced (the sender does not count overhead), what fills a hole up to a whole one.
 
 pub(crate) mod acknowledgement;
-pub(crate) mod chunks;
-mod early;
+pub(crate) mod early;
 mod streams;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wigwag_proto::{Instant, Serial};
+use wigwag_proto::{Chunks, Instant, Serial};
 
 use crate::HELD_OVERHEAD;
 use crate::packet::chunk::{BEGINNING, Data, ENDING, IMMEDIATE, SACK, UNORDERED};
@@ -30,7 +29,6 @@ use crate::packet::forward_tsn::ForwardTsn;
 use crate::packet::{Writer, sack};
 use crate::ranges::Ranges;
 use acknowledgement::Owed;
-use chunks::Chunks;
 use early::{Early, Slot};
 use streams::Streams;
 

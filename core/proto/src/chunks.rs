@@ -10,8 +10,18 @@ const MIN_CHUNK: usize = 2 << 10;
 /// The largest that `bytes` remembers the size of; a longer message gets a chunk of its own length.
 const MAX_CHUNK: usize = 64 << 10;
 
+/// Memory that grows with the traffic, appended to and frozen slice by slice.
+///
+/// ```
+/// let mut chunks = wigwag_proto::Chunks::default();
+/// chunks.append(b"what ");
+/// chunks.append(b"arrived");
+/// let slice = chunks.freeze(); // `bytes::Bytes`, no copy
+/// chunks.append(b"the next");
+/// assert_eq!(&slice[..], b"what arrived");
+/// ```
 #[derive(Debug, Default)]
-pub(crate) struct Chunks {
+pub struct Chunks {
     current: BytesMut,
     spare: BytesMut,
     size: usize,
@@ -21,6 +31,11 @@ impl Chunks {
     /// Bytes appended since the last [`Self::freeze`].
     pub fn len(&self) -> usize {
         self.current.len()
+    }
+
+    /// Whether nothing was appended since the last [`Self::freeze`].
+    pub fn is_empty(&self) -> bool {
+        self.current.is_empty()
     }
 
     /// Appends to the slice being made, which stays contiguous.
