@@ -50,6 +50,7 @@ struct Inner {
     connection: Arc<Handle>,
     id: ChannelId,
     label: String,
+    protocol: String,
     changed: Arc<tokio::sync::Notify>,
 }
 
@@ -70,8 +71,9 @@ impl Drop for Inner {
 impl DataChannel {
     pub(crate) fn new(connection: &Arc<Handle>, id: ChannelId, inbox: &mut Inbox) -> Self {
         let channel = inbox.channels.entry(id).or_default();
-        let (label, changed) = (channel.label.clone(), Arc::clone(&channel.changed));
-        Self(Arc::new(Inner { connection: Arc::clone(connection), id, label, changed }))
+        let (label, protocol) = (channel.label.clone(), channel.protocol.clone());
+        let changed = Arc::clone(&channel.changed);
+        Self(Arc::new(Inner { connection: Arc::clone(connection), id, label, protocol, changed }))
     }
 
     async fn wait<T>(&self, mut poll: impl FnMut(&mut Inbox) -> Option<T>) -> T {
@@ -165,6 +167,11 @@ impl DataChannel {
     /// The name that the side that opened it gave it.
     pub fn label(&self) -> &str {
         &self.0.label
+    }
+
+    /// The subprotocol that the side that opened it named; empty when it named none.
+    pub fn protocol(&self) -> &str {
+        &self.0.protocol
     }
 
     /// Which channel this is, for the engine's own methods: see [`PeerConnection::with`](crate::PeerConnection::with).

@@ -203,9 +203,11 @@ impl PeerConnection {
         let Some(connection) = state.set.get_mut(self.handle.id) else {
             return Err(OpenError::Closed);
         };
+        let protocol = init.protocol.clone();
         let id = connection.create_data_channel(label, init)?;
         let inbox = state.inboxes.entry(self.handle.id).or_default();
-        inbox.channels.entry(id).or_default().label = label.to_owned();
+        let entry = inbox.channels.entry(id).or_default();
+        (entry.label, entry.protocol) = (label.to_owned(), protocol);
         let channel = DataChannel::new(&self.handle, id, inbox);
         drop(state);
         self.handle.driver.wake();

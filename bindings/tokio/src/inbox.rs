@@ -41,6 +41,7 @@ pub(crate) struct Inbox {
 pub(crate) struct ChannelInbox {
     pub messages: VecDeque<Message>,
     pub label: String,
+    pub protocol: String,
     pub is_open: bool,
     pub is_closed: bool,
     /// Its handle is gone: messages are dropped.
@@ -79,7 +80,10 @@ impl Inbox {
                 let channel = self.channels.entry(id).or_default();
                 channel.is_open = true;
                 channel.is_orphan = self.is_orphan;
-                channel.label = connection.channel(id).map(|info| info.config.label.clone()).unwrap_or_default();
+                if let Some(info) = connection.channel(id) {
+                    channel.label.clone_from(&info.config.label);
+                    channel.protocol.clone_from(&info.config.protocol);
+                }
                 self.incoming.push_back(id);
                 self.changed.notify_waiters();
             }

@@ -16,7 +16,8 @@ fn endpoint() -> Endpoint {
 
 /// `offerer` makes a channel, `answerer` accepts it.
 async fn join(offerer: &PeerConnection, answerer: &PeerConnection) -> (DataChannel, DataChannel) {
-    let ours = offerer.create_data_channel("data", ChannelInit::default()).unwrap();
+    let init = ChannelInit { protocol: "test".to_owned(), ..ChannelInit::default() };
+    let ours = offerer.create_data_channel("data", init).unwrap();
     offerer.set_local_description(offerer.create_offer().unwrap()).unwrap();
     timeout(SOON, offerer.gathered()).await.expect("gathering ends");
     answerer.set_remote_description(offerer.local_description().unwrap()).unwrap();
@@ -37,7 +38,8 @@ async fn messages_both_ways() {
     let (here, there) = (endpoint(), endpoint());
     let (alice, bob) = (here.connection().unwrap(), there.connection().unwrap());
     let (ours, theirs) = join(&alice, &bob).await;
-    assert_eq!(theirs.label(), "data");
+    assert_eq!((ours.label(), ours.protocol()), ("data", "test"));
+    assert_eq!((theirs.label(), theirs.protocol()), ("data", "test"));
     for message in [Message::text("hello"), Message::text(""), Message::binary(vec![7; 256 << 10]), Message::binary("")]
     {
         ours.send(message.clone()).await.unwrap();
