@@ -16,15 +16,15 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wigwag_tokio::wigwag::sdp;
 use wigwag_tokio::{ChannelInit, Endpoint, PeerConnection, SessionDescription};
 
-use crate::echo;
+use crate::{echo, pages};
 
 /// Far more than a browser's description needs.
 const MAX_BODY: usize = 256 << 10;
@@ -81,13 +81,8 @@ impl Server {
 
 /// The page and its interface.
 pub fn router(endpoint: Arc<Endpoint>) -> axum::Router {
-    let page = |kind: &'static str, content: &'static str| {
-        get(move || async move { ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], content) })
-    };
     axum::Router::new()
-        .route("/", page("text/html; charset=utf-8", include_str!("../page/index.html")))
-        .route("/page.js", page("text/javascript; charset=utf-8", include_str!("../page/page.js")))
-        .route("/page.css", page("text/css; charset=utf-8", include_str!("../page/page.css")))
+        .merge(pages::router())
         .route("/api/echo", post(echo_offer))
         .route("/api/offer", post(make_offer))
         .route("/api/answer", post(take_answer))

@@ -5,11 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::middleware;
 use clap::{Args, Parser};
 use tokio::net::TcpListener;
 use wigwag_tokio::{ConnectError, Endpoint, local_addresses};
 
-use crate::api;
+use crate::{api, origin};
 
 /// How long an interrupted server says goodbye to its peers.
 const FAREWELL_PATIENCE: Duration = Duration::from_secs(2);
@@ -86,8 +87,9 @@ async fn serve(options: Options) -> Result<(), DemoError> {
     stdout.flush()?;
 
     let endpoint = Arc::new(endpoint);
+    let router = api::router(Arc::clone(&endpoint)).layer(middleware::from_fn(origin::refuse_other_sites));
     tokio::select! {
-        result = axum::serve(listener, api::router(Arc::clone(&endpoint))) => result?,
+        result = axum::serve(listener, router) => result?,
         () = interrupted() => endpoint.close(FAREWELL_PATIENCE).await,
     }
     Ok(())

@@ -7,6 +7,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use wigwag_tokio::{DataChannel, PeerConnection};
 
+use crate::files;
+
 /// The server closes a channel of this name after its first message has come back: so that a peer can see both ends
 /// of closing.
 const CLOSED_BY_SERVER: &str = "close-me";
@@ -20,11 +22,11 @@ pub async fn serve(connection: PeerConnection, channels: Vec<DataChannel>, permi
         tracing::debug!(state = %connection.connection_state(), "nobody came");
         return;
     }
-    let mut tasks: JoinSet<()> = channels.into_iter().map(echo).collect();
+    let mut tasks: JoinSet<()> = channels.into_iter().map(serve_channel).collect();
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
-                Some(channel) => drop(tasks.spawn(echo(channel))),
+                Some(channel) => drop(tasks.spawn(serve_channel(channel))),
                 None => break,
             },
             Some(_) = tasks.join_next() => {}
@@ -32,6 +34,13 @@ pub async fn serve(connection: PeerConnection, channels: Vec<DataChannel>, permi
     }
     tracing::debug!(state = %connection.connection_state(), "the connection is over");
     drop(permit);
+}
+
+async fn serve_channel(channel: DataChannel) {
+    match channel.protocol() {
+        files::PROTOCOL => files::serve(channel).await,
+        _ => echo(channel).await,
+    }
 }
 
 async fn echo(channel: DataChannel) {

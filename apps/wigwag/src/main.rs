@@ -4,6 +4,9 @@
 mod api;
 mod demo;
 mod echo;
+mod files;
+mod origin;
+mod pages;
 
 use std::process::ExitCode;
 
