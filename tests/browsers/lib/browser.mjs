@@ -25,6 +25,11 @@ const CHROMIUM_ARGUMENTS = [
   '--disable-domain-reliability',
   '--metrics-recording-only',
   '--allow-loopback-in-peer-connection',
+  // A camera, a microphone and a screen that need neither devices nor a person; sound may play at once.
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+  '--auto-select-desktop-capture-source=Entire screen',
+  '--autoplay-policy=no-user-gesture-required',
   // Host candidates as they are: there is no mDNS on a namespace's loopback.
   '--disable-features=WebRtcHideLocalIpsWithMdns,OptimizationHints,MediaRouter,DialMediaRouteProvider',
 ];
@@ -35,6 +40,11 @@ const FIREFOX_PREFERENCES = {
   'media.peerconnection.ice.obfuscate_host_addresses': false,
   'media.peerconnection.ice.no_host': false,
   'media.peerconnection.ice.default_address_only': false,
+  'media.navigator.streams.fake': true,
+  'media.navigator.permission.disabled': true,
+  'media.getdisplaymedia.enabled': true,
+  'media.autoplay.default': 0,
+  'media.autoplay.blocking_policy': 0,
   'media.gmp-manager.url': NOWHERE,
   'media.gmp-manager.updateEnabled': false,
   'media.gmp-gmpopenh264.autoupdate': false,
