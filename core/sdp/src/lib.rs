@@ -29,18 +29,26 @@
 pub struct Readme;
 
 mod attribute;
+mod codec;
+mod extmap;
 mod line;
 mod media;
 mod parse;
 mod section;
 mod session;
+mod simulcast;
+mod source;
 mod values;
 mod write;
 
 pub use attribute::{Attribute, Attributes};
+pub use codec::{Codec, MAX_FEEDBACK, MAX_FEEDBACK_LENGTH};
+pub use extmap::{ExtMap, MAX_EXTENSION_LENGTH};
 pub use line::{Address, Bandwidth, Origin, OtherLine, Timing};
 pub use media::MediaDescription;
 pub use parse::{MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_SIZE, ParseError, Reason};
 pub use section::Section;
 pub use session::SessionDescription;
+pub use simulcast::{Layer, MAX_RIDS, Rid, RidDirection, Simulcast};
+pub use source::{MAX_SOURCES, Source, SourceGroup};
 pub use values::{DEFAULT_MAX_MESSAGE_SIZE, Direction, Setup, UnknownValue};
