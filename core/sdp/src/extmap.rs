@@ -8,9 +8,14 @@ use crate::media::MediaDescription;
 use crate::section::Section;
 use crate::values::Direction;
 
+/// The most `a=extmap` lines that are read of a section, and of a session: there are as many ids.
+pub const MAX_EXTENSIONS: usize = 511;
 /// The longest URI, and the longest parameters, that are read, in bytes: sessions give theirs to every section, so their
 /// length must be bounded. The longest that browsers write has 77.
 pub const MAX_EXTENSION_LENGTH: usize = 256;
+
+/// An id and a direction, a URI, parameters, and spaces between them.
+const MAX_LINE_LENGTH: usize = 32 + 2 * MAX_EXTENSION_LENGTH;
 
 /// `a=extmap:<id>[/<direction>] <uri> [<parameters>]`.
 ///
@@ -42,6 +47,10 @@ impl ExtMap {
     }
 
     fn parse(value: &str) -> Option<Self> {
+        // Before anything looks at all of it.
+        if value.len() > MAX_LINE_LENGTH {
+            return None;
+        }
         let (id, rest) = first_word(value)?;
         let (id, direction) = match id.split_once('/') {
             Some((id, direction)) => (id, Some(direction.parse().ok()?)),
@@ -87,9 +96,9 @@ impl Section<'_> {
     }
 }
 
-/// As many at most as there are ids.
 fn collect<'a>(levels: impl IntoIterator<Item = &'a Attributes>) -> Vec<ExtMap> {
     let mut ids = HashSet::new();
-    let all = levels.into_iter().flat_map(|attributes| attributes.values("extmap")).filter_map(ExtMap::parse);
-    all.filter(|extension| ids.insert(extension.id)).collect()
+    // The session's are read again for each section, so that even malformed ones must not be too many.
+    let lines = levels.into_iter().flat_map(|attributes| attributes.values("extmap").take(MAX_EXTENSIONS));
+    lines.filter_map(ExtMap::parse).filter(|extension| ids.insert(extension.id)).collect()
 }

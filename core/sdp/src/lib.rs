@@ -18,7 +18,10 @@
 //! - *Typed accessors* stand on top. Those for which an RFC lets the session speak for its sections
 //!   (`ice-ufrag`, `fingerprint`, `setup`, ...) are on [`Section`], a media description seen within its session;
 //!   an accessor gives `None` for what is missing or malformed.
-//! - *Bounds.* [`MAX_SIZE`], [`MAX_LINES`], [`MAX_MEDIA`] and [`MAX_FORMATS`]; parsing and writing are linear in the text,
+//! - *Audio and video*: [`codecs`](MediaDescription::codecs), header [`extensions`](Section::extensions),
+//!   [`sources`](MediaDescription::sources), [`rids`](MediaDescription::rids) and
+//!   [`simulcast`](MediaDescription::simulcast) are read into types of their own, and written from them.
+//! - *Bounds.* [`MAX_SIZE`], [`MAX_LINES`], [`MAX_MEDIA`], [`MAX_FORMATS`], and one for each list that an accessor makes; parsing and writing are linear in the text,
 //!   and an accessor looks at most once at each attribute of its section and of the session.
 #![forbid(unsafe_code)]
 // Bytes from the network decide many an index: none may panic.
@@ -43,7 +46,7 @@ mod write;
 
 pub use attribute::{Attribute, Attributes};
 pub use codec::{Codec, MAX_FEEDBACK, MAX_FEEDBACK_LENGTH};
-pub use extmap::{ExtMap, MAX_EXTENSION_LENGTH};
+pub use extmap::{ExtMap, MAX_EXTENSION_LENGTH, MAX_EXTENSIONS};
 pub use line::{Address, Bandwidth, Origin, OtherLine, Timing};
 pub use media::MediaDescription;
 pub use parse::{MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_SIZE, ParseError, Reason};

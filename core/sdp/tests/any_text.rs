@@ -13,6 +13,10 @@ fn read_everything(description: &SessionDescription) {
         let _ = (section.setup(), section.direction(), section.end_of_candidates(), section.transport().index);
         let _ = (media.mid(), media.is_rejected(), media.is_data_channel(), media.sctp_port(), media.msids().count());
         let _ = (media.max_message_size(), media.candidates().count(), section.tls_id());
+        let _ = (media.is_rtp(), media.sources(), media.source_groups(), section.extensions(), media.extensions());
+        let _ = (media.rids().iter().all(|it| it.parameter("pt").is_none()), media.simulcast());
+        let _ =
+            media.codecs().iter().all(|it| it.apt().is_none() && it.parameter("x").is_none() && !it.has_feedback("x"));
     }
 }
 
@@ -25,6 +29,8 @@ fn line() -> impl Strategy<Value = String> {
         1 => "b=[A-Z]{0,4}:[0-9]{1,3}",
         1 => "t=[0-9]{1,2} [0-9]{1,2}",
         1 => "a=(mid|group|setup|ice-ufrag|fingerprint|msid|candidate|sctp-port)(:[ -~]{0,12})?",
+        1 => "a=(rtpmap|fmtp|rtcp-fb|extmap|ssrc|ssrc-group):[0-9*]{1,4}[ /=:A-Za-z0-9]{0,12}",
+        1 => "a=(rid|simulcast):[ ;,~a-c]{0,4}(send|recv)?[ ;,~=a-c]{0,8}",
         1 => any::<String>(),
     ]
 }
@@ -147,6 +153,10 @@ fn long_text_takes_linear_time() {
 
     let fill = |head: &str, piece: &str| format!("v=0\n{head}{}", piece.repeat((MAX_SIZE - 64) / piece.len()));
     let lines = |piece: &str, count: usize| format!("v=0\n{}", piece.repeat(count));
+    let numbered = |head: &str, count: usize, piece: fn(usize) -> String| match head {
+        "\n" => format!("\n{}", (0..count).map(piece).collect::<String>()),
+        _ => format!("v=0\n{head}{}", (0..count).map(piece).collect::<String>()),
+    };
     let many_groups = lines("a=group:BUNDLE 1 2 3 4 5 6 7 8 9 a b c\n", MAX_LINES / 2);
     let bombs = [
         fill("a=x", ":"),
@@ -165,6 +175,18 @@ fn long_text_takes_linear_time() {
             fill("a=group:BUNDLE 0", " 0").get(..MAX_SIZE - 20_000).unwrap(),
             "\nm=a 9 x\na=mid:0".repeat(1000)
         ),
+        numbered("m=audio 9 RTP/AVP", 256, |n| format!(" {n}"))
+            + &numbered("\n", 32_000, |n| format!("a=rtcp-fb:* x{n}\n")),
+        numbered("m=audio 9 RTP/AVP 0\n", 32_000, |n| format!("a=rtcp-fb:0 x{n}\n")),
+        numbered("m=audio 9 RTP/AVP 96\na=rtpmap:96 rtx/1\na=fmtp:96 ", 120_000, |n| format!("a{n};")),
+        numbered("m=audio 9 RTP/AVP 0\n", 32_000, |n| format!("a=ssrc:{n} cname:x\n")),
+        numbered("m=audio 9 RTP/AVP 0\na=ssrc-group:FID", 120_000, |n| format!(" {n}")),
+        numbered("m=audio 9 RTP/AVP 0\n", 32_000, |n| format!("a=ssrc-group:FID {n}\n")),
+        numbered("m=audio 9 RTP/AVP 0\n", 32_000, |n| format!("a=rid:{n} send\n")),
+        numbered("m=audio 9 RTP/AVP 0\na=simulcast:send ", 120_000, |n| format!("{n};")),
+        numbered("", 10_000, |n| format!("a=extmap:{n} x\n")) + &"m=a 9 x\n".repeat(MAX_MEDIA),
+        numbered("", 250, |n| format!("a=extmap:{n} {}\n", "x".repeat(3000))) + &"m=a 9 x\n".repeat(MAX_MEDIA),
+        numbered("", 400, |n| format!("a=extmap:{n} {}\n", "x".repeat(250))) + &"m=a 9 x\n".repeat(MAX_MEDIA),
     ];
     for bomb in bombs {
         let start = Instant::now();

@@ -2,7 +2,7 @@
 //! written after the manner of theirs.
 #![allow(clippy::unwrap_used)]
 
-use wigwag_sdp::{Direction, SessionDescription, Setup};
+use wigwag_sdp::{Direction, RidDirection, SessionDescription, Setup};
 
 macro_rules! samples {
     ($($name:ident = $file:literal;)*) => {
@@ -158,4 +158,129 @@ fn pion_has_its_fingerprint_in_the_session() {
     let offer = parsed(PION_DATA_OFFER);
     assert_eq!(offer.section(0).unwrap().fingerprints().count(), 1);
     assert_eq!(offer.media[0].candidates().count(), 2);
+}
+
+/// `<payload type> <name>/<clock rate> <count of feedback>[<parameters>]`, for short.
+fn codecs(media: &wigwag_sdp::MediaDescription) -> Vec<String> {
+    let codecs = media.codecs();
+    let short = |it: &wigwag_sdp::Codec| format!("{} {it} {}[{}]", it.payload_type, it.feedback.len(), it.parameters);
+    codecs.iter().map(short).collect()
+}
+
+#[test]
+fn every_codec_of_every_section_is_known() {
+    for (file, text) in ALL {
+        for media in parsed(text).media.iter().filter(|media| media.is_rtp() && !media.is_rejected()) {
+            let payload_types: Vec<_> = media.codecs().iter().map(|codec| codec.payload_type.to_string()).collect();
+            assert_eq!(payload_types, media.formats, "{file}");
+            for rtx in media.codecs().iter().filter(|codec| codec.is("rtx")) {
+                assert!(rtx.apt().is_some_and(|apt| media.formats.contains(&apt.to_string())), "{file} {rtx:?}");
+            }
+            let feedback = media.codecs().iter().map(|codec| codec.feedback.len()).sum::<usize>();
+            assert_eq!(feedback, media.attributes.values("rtcp-fb").count(), "{file}");
+            assert_eq!(media.extensions().len(), media.attributes.values("extmap").count(), "{file}");
+            assert!(media.extensions().iter().any(|it| it.uri == "urn:ietf:params:rtp-hdrext:sdes:mid"), "{file}");
+            assert_eq!(media.simulcast().is_some(), media.attributes.has("simulcast"), "{file}");
+            assert_eq!(media.rids().len(), media.attributes.values("rid").count(), "{file}");
+            assert_eq!(media.source_groups().len(), media.attributes.values("ssrc-group").count(), "{file}");
+            assert!(media.sources().iter().all(|source| source.cname.is_some()), "{file}");
+        }
+    }
+}
+
+/// What was read and is written again is read again: nothing that a browser says gets lost in the types.
+#[test]
+fn every_section_can_be_written_from_what_was_read() {
+    for (file, text) in ALL {
+        for media in parsed(text).media {
+            let mut copy = wigwag_sdp::MediaDescription::new(&media.media, &media.protocol, [""; 0]);
+            for it in &media.codecs() {
+                copy.add_codec(it);
+            }
+            for it in &media.extensions() {
+                copy.add_extension(it);
+            }
+            for it in &media.source_groups() {
+                copy.add_source_group(it);
+            }
+            for it in &media.sources() {
+                copy.add_source(it);
+            }
+            for it in &media.rids() {
+                copy.add_rid(it);
+            }
+            if let Some(it) = media.simulcast() {
+                copy.set_simulcast(&it);
+            }
+            assert_eq!(copy.codecs(), media.codecs(), "{file}");
+            for name in ["rtpmap", "fmtp", "rtcp-fb", "extmap", "ssrc", "ssrc-group", "rid", "simulcast"] {
+                let lines = |media: &wigwag_sdp::MediaDescription| {
+                    // `/1` need not be said.
+                    let mut lines: Vec<_> =
+                        media.attributes.values(name).map(|it| it.replace("8000/1", "8000")).collect();
+                    lines.sort();
+                    lines
+                };
+                assert_eq!(lines(&copy), lines(&media), "{file} {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn chromiums_codecs_extensions_and_sources() {
+    let offer = parsed(CHROMIUM_MEDIA_OFFER);
+    let [audio, video, simulcast] = [0, 1, 2].map(|index| offer.section(index).unwrap());
+    assert_eq!(
+        codecs(audio.media),
+        [
+            "111 opus/48000/2 1[minptime=10;useinbandfec=1]",
+            "63 red/48000/2 0[111/111]",
+            "9 G722/8000 0[]",
+            "0 PCMU/8000 0[]",
+            "8 PCMA/8000 0[]",
+            "13 CN/8000 0[]",
+            "110 telephone-event/48000 0[]",
+            "126 telephone-event/8000 0[]",
+        ]
+    );
+    let known = video.media.codecs();
+    assert_eq!(known[0].feedback, ["goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"]);
+    assert_eq!((known[1].name.as_str(), known[1].apt()), ("rtx", Some(96)));
+    let h264 = known.iter().find(|codec| codec.is("h264")).unwrap();
+    assert_eq!((h264.parameter("profile-level-id"), h264.parameter("packetization-mode")), (Some("42001f"), Some("1")));
+    assert_eq!(video.extensions().len(), 11);
+    assert_eq!(video.extensions()[9].uri, "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id");
+    let group = &video.media.source_groups()[0];
+    assert_eq!((group.semantics.as_str(), &group.ssrcs[..]), ("FID", &[2_425_268_560, 1_721_271_476][..]));
+    let sources = video.media.sources();
+    assert_eq!(sources.iter().map(|source| source.ssrc).collect::<Vec<_>>(), group.ssrcs);
+    let msid = sources[0].msid.as_deref().unwrap();
+    assert_eq!(video.media.msids().next(), msid.split_once(' ').map(|(stream, track)| (stream, Some(track))));
+    assert_eq!(simulcast.media.simulcast().unwrap().to_string(), "send h;l");
+    assert_eq!(simulcast.media.sources(), []);
+}
+
+#[test]
+fn firefoxs_codecs_extensions_and_sources() {
+    let offer = parsed(FIREFOX_MEDIA_OFFER);
+    let [audio, video, simulcast] = [0, 1, 2].map(|index| offer.section(index).unwrap());
+    assert_eq!(
+        codecs(audio.media),
+        [
+            "109 opus/48000/2 1[maxplaybackrate=48000;stereo=1;useinbandfec=1]",
+            "9 G722/8000 1[]",
+            "0 PCMU/8000 1[]",
+            "8 PCMA/8000 1[]",
+            "101 telephone-event/8000 0[0-15]",
+        ]
+    );
+    let directions: Vec<_> = audio.extensions().iter().map(|extension| extension.direction).collect();
+    assert_eq!(directions, [None, Some(Direction::RecvOnly), None, None]);
+    assert_eq!(video.media.codecs()[0].parameter("max-fs"), Some("12288"));
+    assert_eq!(simulcast.media.source_groups().len(), 2);
+    assert_eq!(simulcast.media.sources().len(), 4);
+    assert_eq!(simulcast.media.simulcast().unwrap().to_string(), "send h;l");
+    let rids = simulcast.media.rids();
+    assert!(rids.iter().all(|rid| rid.direction == RidDirection::Send && rid.parameters.is_empty()));
 }
