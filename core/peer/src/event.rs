@@ -4,13 +4,15 @@ use bytes::Bytes;
 
 use crate::negotiation::IceCandidate;
 use crate::state::{ConnectionState, IceConnectionState, IceGatheringState, SignalingState};
+use crate::transceiver::TransceiverId;
+use wigwag_media::RtpIn;
 use wigwag_sctp::ChannelId;
 
 /// What happened, for the application. Taken with [`PeerConnection::poll_event`](crate::PeerConnection::poll_event).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// An offer should be made: a first data channel was created, or [`restart_ice`](crate::PeerConnection::restart_ice)
+    /// An offer should be made: a first data channel was created, a transceiver was added or changed, or [`restart_ice`](crate::PeerConnection::restart_ice)
     /// was called. webrtc-pc section 4.7.3.
     NegotiationNeeded,
     /// Offer and answer moved on.
@@ -40,6 +42,20 @@ pub enum Event {
     Writable,
     /// A data channel is closed: by us, by the peer, or with the connection.
     ChannelClosed(ChannelId),
+    /// The peer's description says that it sends on this transceiver from now on; set its
+    /// [direction](crate::PeerConnection::set_direction) before the answer, to send something back.
+    Track(TransceiverId),
+    /// The peer's description says that it ceases to send on this transceiver.
+    TrackRemoved(TransceiverId),
+    /// A packet of audio or video arrived.
+    Rtp {
+        /// On which transceiver.
+        transceiver: TransceiverId,
+        /// What it is.
+        packet: RtpIn,
+    },
+    /// The peer can't decode what we send on this transceiver until a key frame comes (PLI, FIR).
+    KeyFrameRequest(TransceiverId),
 }
 
 /// A message of a data channel.

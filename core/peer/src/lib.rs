@@ -35,14 +35,16 @@ mod event;
 mod negotiation;
 mod set;
 mod state;
+mod transceiver;
 
 pub use config::{Config, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DtlsVersions, Gathering};
-pub use connection::{ChannelInit, DataChannel, PeerConnection, Stats};
+pub use connection::{ChannelInit, DataChannel, MediaStats, PeerConnection, Stats, WriteRtpError};
 pub use endpoint::{ConnectionId, Displaced, Endpoint};
 pub use event::{Event, Message};
-pub use negotiation::{CandidateError, DescriptionError, IceCandidate, SdpType, SessionDescription};
+pub use negotiation::{CandidateError, DescriptionError, IceCandidate, SdpType, SessionDescription, default_codecs};
 pub use set::{ConnectionSet, Ready};
 pub use state::{ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState};
+pub use transceiver::{MediaKind, Transceiver, TransceiverError, TransceiverId, TransceiverInit};
 
 #[cfg(feature = "aws-lc-rs")]
 pub use wigwag_crypto::aws_lc_rs;
@@ -53,12 +55,16 @@ pub use wigwag_crypto::rust_crypto;
 pub use wigwag_crypto::{CryptoProvider, Provider};
 pub use wigwag_dtls::{Certificate, CertificateError, Fingerprint};
 pub use wigwag_ice::{Candidate, Config as IceConfig, EndpointEvent, Key, SocketError};
+pub use wigwag_media::{InboundStats, OutboundStats, PacketExtensions, Rid, RtpIn, RtpOut, Splice};
 pub use wigwag_proto::{
     Answer, Input, Instant, Interface, Outcome, Overhead, Received, Refused, Request, RequestId, Route, StreamId,
     Transmit, TransmitBuffer, UdpPath, WallClock, random, request, transmit,
 };
+/// Packets, header extensions and their values; numbers that wrap.
+pub use wigwag_rtp as rtp;
 /// To look into a description before it is applied.
 pub use wigwag_sdp as sdp;
+pub use wigwag_sdp::{Codec, Direction};
 
 pub use wigwag_sctp::{ChannelId, OpenError, Reliability, SendError};
 

@@ -10,8 +10,8 @@ use wigwag_sctp::StreamParity;
 use super::{Ending, PeerConnection};
 use crate::config::Gathering;
 use crate::negotiation::{
-    Agreement, CandidateError, CandidateFor, DescriptionError, DtlsRole, IceCandidate, LocalTransport, SdpType,
-    SessionDescription,
+    AgreedTransport, Agreement, CandidateError, CandidateFor, DescriptionError, DtlsRole, IceCandidate, LocalTransport,
+    SdpType, SessionDescription,
 };
 use crate::state::{IceGatheringState, SignalingState};
 
@@ -87,7 +87,7 @@ impl PeerConnection {
         description: SessionDescription,
     ) -> Result<(), DescriptionError> {
         let before = self.negotiation.state();
-        let agreement = self.negotiation.set_remote(&description)?;
+        let agreement = self.negotiation.set_remote(&description, &mut self.random)?;
         self.touch(now);
         self.described(now, before, agreement);
         Ok(())
@@ -100,12 +100,14 @@ impl PeerConnection {
         if self.negotiation.has_rejected_data() {
             self.sctp.abort(); // whoever waits for a channel is told
         }
+        self.tell_tracks();
         self.signaling_changed(before);
         self.follow_up(now);
     }
 
     fn apply(&mut self, now: Instant, agreement: Agreement) {
-        let Agreement { remote, role, offerer, restart } = agreement;
+        self.apply_lines(now, agreement.lines);
+        let Some(AgreedTransport { remote, role, offerer, restart }) = agreement.transport else { return };
         if let Some(credentials) = restart
             && credentials != *self.ice.local_credentials()
         {
@@ -118,11 +120,15 @@ impl PeerConnection {
             self.ice.set_controlling(controls);
             self.ice.set_remote_lite(remote.lite);
             self.dtls.set_remote_fingerprints(remote.fingerprints);
-            self.sctp.set_remote_port(remote.sctp_port);
             let even = role == DtlsRole::Client;
             self.sctp.set_role(if even { StreamParity::Even } else { StreamParity::Odd });
         }
-        self.sctp.set_peer_max_message_size(remote.max_message_size);
+        if let Some(sctp) = remote.sctp {
+            self.sctp.set_remote_port(sctp.port);
+            self.sctp.set_peer_max_message_size(sctp.max_message_size);
+            self.has_data = true;
+            self.connect_sctp(now);
+        }
         self.ice.set_remote_credentials(remote.credentials);
         for candidate in remote.candidates {
             if let Ok(candidate) = candidate.parse() {

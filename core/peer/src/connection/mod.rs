@@ -4,10 +4,12 @@
 //! - [`verbs`](self): `handle_input`, `poll_transmit` and the other verbs, a packet's whole way;
 //! - `describe`: offers, answers and candidates, and how an agreement reaches the transports;
 //! - `channels`: data channels;
+//! - `media`: audio and video: transceivers, packets in and out, SRTP;
 //! - `progress`: how what the transports report becomes states and events, and how a connection ends.
 
 mod channels;
 mod describe;
+mod media;
 mod progress;
 mod verbs;
 
@@ -15,9 +17,11 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use rand::Rng;
+use wigwag_crypto::Provider;
 use wigwag_dtls::{Certificate, CertificateError, Dtls, Fingerprint};
 use wigwag_ice::{Agent, Candidate};
 use wigwag_proto::{Instant, Random, UdpPath, random};
+use wigwag_rtp::srtp::SrtpSession;
 use wigwag_sctp::Association;
 
 use crate::config::{Config, Gathering};
@@ -28,6 +32,7 @@ use crate::state::{
 };
 
 pub use channels::{ChannelInit, DataChannel};
+pub use media::{MediaStats, WriteRtpError};
 pub use verbs::Stats;
 
 /// A connection to one peer, shaped after `RTCPeerConnection`, without sockets, clock or threads.
@@ -107,6 +112,11 @@ pub struct PeerConnection {
     ice: Agent,
     dtls: Dtls,
     sctp: Association,
+    media: wigwag_media::Session,
+    /// The keys of audio and video, once DTLS has made them.
+    srtp: Option<SrtpSession>,
+    early: media::Early,
+    provider: Provider,
 
     fingerprint: Fingerprint,
     /// Candidates that the application was not told yet, and the addresses of those that it was.
@@ -114,6 +124,9 @@ pub struct PeerConnection {
     told: Vec<SocketAddr>,
     role: Option<DtlsRole>,
     dtls_started: bool,
+    /// Data channels were agreed on; their association was started.
+    has_data: bool,
+    sctp_started: bool,
     /// Where DTLS came from while ICE has not selected a path; ICE validated it.
     dtls_path: Option<UdpPath>,
 
@@ -182,11 +195,15 @@ impl PeerConnection {
             ..Default::default()
         };
         Ok(Self {
-            negotiation: Negotiation::new(random.next_u64()),
+            negotiation: Negotiation::new(random.next_u64(), media::cname(&mut random)),
             negotiation_needed: false,
             ice: Agent::new(ice_config, random::fork(&mut random), config.provider),
             dtls: Dtls::new(dtls_config, random::fork(&mut random)),
             sctp: Association::new(sctp_config, random::fork(&mut random), config.provider),
+            media: wigwag_media::Session::new(wigwag_media::Config::default(), random::fork(&mut random)),
+            srtp: None,
+            early: media::Early::default(),
+            provider: config.provider,
             random,
             gathering: config.gathering,
             ice_lite: config.ice_lite,
@@ -198,6 +215,8 @@ impl PeerConnection {
             told: Vec::new(),
             role: None,
             dtls_started: false,
+            has_data: false,
+            sctp_started: false,
             dtls_path: None,
             states: States {
                 gathering: IceGatheringState::New,

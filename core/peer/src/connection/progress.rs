@@ -27,9 +27,10 @@ impl PeerConnection {
         self.start_dtls(now);
         while let Some(event) = self.dtls.poll_event() {
             match event {
-                wigwag_dtls::Event::Connected { .. } => {
+                wigwag_dtls::Event::Connected { srtp, .. } => {
                     self.states.dtls = DtlsTransportState::Connected;
-                    self.sctp.connect(now);
+                    self.start_srtp(now, srtp);
+                    self.connect_sctp(now);
                 }
                 wigwag_dtls::Event::Failed(reason) => {
                     self.states.dtls = DtlsTransportState::Failed;
@@ -65,10 +66,21 @@ impl PeerConnection {
         self.tell_candidates();
     }
 
-    /// Data channels are all that there is: without the association, the connection is over.
+    /// Data channels can be used once they were agreed on and the secure channel is there.
+    pub(super) fn connect_sctp(&mut self, now: Instant) {
+        if self.has_data && self.dtls.is_connected() && !self.sctp_started {
+            self.sctp_started = true;
+            self.sctp.connect(now);
+        }
+    }
+
+    /// A connection that can carry nothing is over: where data channels are all that there is, without their association;
+    /// else, when everything was stopped.
     fn mind_the_association(&mut self, now: Instant) {
-        let is_lost = self.sctp.state() == wigwag_sctp::State::Closed && self.dtls.is_connected();
-        if is_lost && self.ending == Ending::Open {
+        let has_media = self.negotiation.transceivers().any(|it| it.current_direction.is_some());
+        let has_data = self.has_data && self.sctp.state() != wigwag_sctp::State::Closed;
+        let is_over = self.dtls.is_connected() && !has_media && !has_data && self.has_data;
+        if is_over && self.ending == Ending::Open {
             self.say_goodbye(now);
         }
     }
@@ -163,7 +175,7 @@ impl PeerConnection {
     }
 
     fn trickled(&self, candidate: String) -> Option<IceCandidate> {
-        let (sdp_mid, index) = self.negotiation.data_section()?;
+        let (sdp_mid, index) = self.negotiation.transport_section()?;
         let username_fragment = Some(self.negotiation.local_credentials()?.ufrag.clone());
         Some(IceCandidate { candidate, sdp_mid, sdp_m_line_index: Some(index), username_fragment })
     }
@@ -201,6 +213,7 @@ impl PeerConnection {
         if let Ending::Flushing(deadline) = self.ending {
             if !self.is_waiting_to_speak() {
                 self.sctp.close(now);
+                self.media.close(now);
             }
             if self.is_flushed() || deadline <= now {
                 self.say_goodbye(now);
@@ -264,7 +277,10 @@ impl PeerConnection {
     fn is_flushed(&self) -> bool {
         let can_speak = self.dtls.is_connected() && self.path().is_some();
         match can_speak {
-            true => self.sctp.state() == wigwag_sctp::State::Closed && !self.sctp.can_transmit(),
+            true => {
+                let has_said_all = !self.sctp.can_transmit() && !self.can_transmit_media();
+                has_said_all && (!self.sctp_started || self.sctp.state() == wigwag_sctp::State::Closed)
+            }
             false => !self.is_waiting_to_speak(),
         }
     }

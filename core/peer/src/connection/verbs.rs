@@ -30,7 +30,8 @@ pub struct Stats {
     pub dropped_unknown: u64,
     /// DTLS datagrams dropped: from an address that ICE has not validated.
     pub dropped_unvalidated: u64,
-    /// RTP and RTCP packets dropped: no media was negotiated.
+    /// RTP and RTCP packets dropped: from an address that ICE has not validated, not authentic, replayed, or before there
+    /// were keys (beyond the few that are kept for them).
     pub dropped_media: u64,
 }
 
@@ -40,6 +41,10 @@ impl PeerConnection {
         self.touch(now);
         match input {
             Input::Datagrams(received) => self.handle_datagrams(now, received),
+            Input::WallClock(wall_clock) => {
+                self.media.set_wall_clock(now, wall_clock);
+                self.ice.handle_input(now, Input::WallClock(wall_clock));
+            }
             other => self.ice.handle_input(now, other),
         }
         self.follow_up(now);
@@ -53,7 +58,7 @@ impl PeerConnection {
             match datagram.first() {
                 Some(0..=3) => self.ice.handle_packet(now, path, datagram),
                 Some(20..=63) => self.handle_dtls(now, path, datagram),
-                Some(128..=191) => self.stats.dropped_media += 1,
+                Some(128..=191) => self.handle_media(now, path, datagram),
                 _ => self.stats.dropped_unknown += 1,
             }
         }
@@ -77,6 +82,7 @@ impl PeerConnection {
         self.ice.handle_timeout(now);
         self.dtls.handle_timeout(now);
         self.sctp.handle_timeout(now);
+        self.media.handle_timeout(now);
         self.follow_up(now);
         self.settled = true;
     }
@@ -117,6 +123,9 @@ impl PeerConnection {
         if !self.dtls.is_connected() {
             return None;
         }
+        if self.write_media(now, out) {
+            return out.finish(Route::Udp(path));
+        }
         let overhead = self.dtls.overhead();
         while let Some(segment) = out.segment(self.mtu) {
             let Some(room) = overhead.inside(segment) else { break };
@@ -141,6 +150,9 @@ impl PeerConnection {
     pub fn poll_event(&mut self) -> Option<Event> {
         // What arrived before the end is heard before the end.
         if let Some(event) = self.poll_state_event() {
+            return Some(event);
+        }
+        if let Some(event) = self.poll_media_event() {
             return Some(event);
         }
         while let Some(event) = self.sctp.poll_event() {
@@ -203,7 +215,8 @@ impl PeerConnection {
             Ending::Open => None,
             Ending::Closed => return self.can_transmit().then_some(self.last + LEFT_BEHIND),
         };
-        let timers = [self.ice.poll_timeout(), self.dtls.poll_timeout(), self.sctp.poll_timeout(), ending];
+        let media = self.srtp.as_ref().and_then(|_| self.media.poll_timeout());
+        let timers = [self.ice.poll_timeout(), self.dtls.poll_timeout(), self.sctp.poll_timeout(), media, ending];
         let timer = timers.into_iter().flatten().min();
         if !self.can_transmit() {
             return timer;
@@ -217,7 +230,7 @@ impl PeerConnection {
         let Self { dtls, sctp, .. } = self;
         let above = |dtls: &Dtls| match &self.farewell {
             Some(farewell) => dtls.can_transmit() || farewell.is_due,
-            None => dtls.can_transmit() || dtls.is_connected() && sctp.can_transmit(),
+            None => dtls.can_transmit() || dtls.is_connected() && (sctp.can_transmit() || self.can_transmit_media()),
         };
         self.ice.can_transmit() || above(dtls) && self.path().is_some()
     }

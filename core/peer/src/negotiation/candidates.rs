@@ -47,20 +47,20 @@ impl Negotiation {
 }
 
 impl Applied {
-    /// Whether `candidate` belongs to the transport that carries data channels; `false`: to another section.
+    /// Whether `candidate` belongs to the transport in use; `false`: to a section that is not used.
     fn finds(&self, candidate: &IceCandidate) -> Result<bool, CandidateError> {
         let section = match (&candidate.sdp_mid, candidate.sdp_m_line_index) {
             (Some(mid), _) => self.sections.iter().find(|section| section.mid.as_ref() == Some(mid)),
             (None, Some(index)) => self.sections.get(usize::from(index)),
-            (None, None) => self.sections.iter().find(|section| section.is_data).or(self.sections.first()),
+            (None, None) => self.sections.iter().find(|section| section.is_used()).or(self.sections.first()),
         };
         let section = section.ok_or(CandidateError::UnknownSection)?;
         let Some(remote) = &self.remote else { return Ok(false) };
         match &candidate.username_fragment {
             Some(fragment) if *fragment == remote.credentials.ufrag => Ok(true), // within a bundle, of whichever section
-            Some(fragment) if section.is_data => Err(CandidateError::UnknownUserFragment(fragment.clone())),
+            Some(fragment) if section.is_used() => Err(CandidateError::UnknownUserFragment(fragment.clone())),
             Some(_) => Ok(false),
-            None => Ok(section.is_data || section.ufrag.as_ref() == Some(&remote.credentials.ufrag)),
+            None => Ok(section.is_used() || section.ufrag.as_ref() == Some(&remote.credentials.ufrag)),
         }
     }
 }

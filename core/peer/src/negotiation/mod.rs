@@ -15,17 +15,30 @@
 //! ```
 
 mod candidates;
+mod codecs;
+mod create;
+mod lines;
 mod remote;
+mod section;
+mod transceivers;
 mod types;
 mod write;
 
+use std::collections::VecDeque;
+
 use wigwag_dtls::Fingerprint;
 use wigwag_ice::Credentials;
+use wigwag_proto::Random;
 use wigwag_sdp::Setup;
 
 use crate::state::SignalingState;
+use crate::transceiver::TransceiverId;
 pub(crate) use candidates::CandidateFor;
+pub use codecs::default_codecs;
 pub(crate) use remote::RemoteTransport;
+use section::Section;
+pub(crate) use transceivers::TrackChange;
+use transceivers::Transceivers;
 pub use types::{CandidateError, DescriptionError, IceCandidate, SdpType, SessionDescription};
 pub(crate) use write::LocalTransport;
 
@@ -36,9 +49,18 @@ pub(crate) enum DtlsRole {
     Server,
 }
 
-/// What both sides agreed on, for the transports.
+/// What both sides agreed on.
 #[derive(Clone, Debug)]
 pub(crate) struct Agreement {
+    /// For the transport; `None`: nothing uses it.
+    pub transport: Option<AgreedTransport>,
+    /// For each transceiver that has, or had, an m-line: how its packets look; `None`: there will be no more.
+    pub lines: Vec<(TransceiverId, Option<wigwag_media::LineConfig>)>,
+}
+
+/// What both sides agreed on for the transport.
+#[derive(Clone, Debug)]
+pub(crate) struct AgreedTransport {
     pub remote: RemoteTransport,
     pub role: DtlsRole,
     /// Whether the first offer was ours: who offers, controls. RFC 8445 section 6.1.1.
@@ -47,27 +69,13 @@ pub(crate) struct Agreement {
     pub restart: Option<Credentials>,
 }
 
-/// One m-line, in its place for ever.
-#[derive(Clone, Debug)]
-struct Section {
-    mid: Option<String>,
-    /// `application` or what we do not take: `audio`, `video`, ...
-    media: String,
-    protocol: String,
-    formats: Vec<String>,
-    /// Whether it is the one that carries data channels.
-    is_data: bool,
-    /// The peer's `a=ice-ufrag` of it.
-    ufrag: Option<String>,
-}
-
 /// A description that was applied.
 #[derive(Clone, Debug)]
 struct Applied {
     kind: SdpType,
     description: wigwag_sdp::SessionDescription,
     sections: Vec<Section>,
-    /// What it says of the transport, if it has data channels: only of remote ones.
+    /// What it says of the transport, if anything uses it: only of remote ones.
     remote: Option<RemoteTransport>,
     /// Our credentials in it: only of local ones.
     credentials: Option<Credentials>,
@@ -92,6 +100,11 @@ pub(crate) struct Negotiation {
     pending_remote: Option<Applied>,
     created: Option<Created>,
     sections: Vec<Section>,
+    transceivers: Transceivers,
+    /// Tracks that the peer began or ceased to send, not told yet.
+    changes: VecDeque<TrackChange>,
+    /// Our name in RTCP: no address and no user in it. RFC 7022.
+    cname: String,
     /// Whether data channels are wanted, though no description has them yet.
     wants_data: bool,
     /// The last answer rejected the data channels that were wanted, or there.
@@ -107,7 +120,7 @@ pub(crate) struct Negotiation {
 }
 
 impl Negotiation {
-    pub fn new(session_id: u64) -> Self {
+    pub fn new(session_id: u64, cname: String) -> Self {
         Self {
             state: SignalingState::Stable,
             // RFC 9429 section 5.2.1: 63 bits, so that it is positive for everybody.
@@ -119,6 +132,9 @@ impl Negotiation {
             pending_remote: None,
             created: None,
             sections: Vec::new(),
+            transceivers: Transceivers::default(),
+            changes: VecDeque::new(),
+            cname,
             wants_data: false,
             rejected_data: false,
             role: None,
@@ -148,8 +164,11 @@ impl Negotiation {
 
     /// Whether an offer should be made. webrtc-pc section 4.7.3.
     pub fn is_needed(&self) -> bool {
-        let has_data = self.sections.iter().any(|section| section.is_data);
-        self.state == SignalingState::Stable && (self.wants_data && !has_data || self.restart.is_some())
+        let has_data = self.sections.iter().any(Section::is_data);
+        let local = self.current_local.as_ref().map(|applied| (applied.kind, applied.sections.as_slice()));
+        let remote = self.current_remote.as_ref().map(|applied| applied.sections.as_slice());
+        let is_needed = self.wants_data && !has_data || self.restart.is_some();
+        self.state == SignalingState::Stable && (is_needed || self.transceivers.need_negotiation(local, remote))
     }
 
     /// Whether the data channels that were wanted, or there, were rejected.
@@ -157,9 +176,9 @@ impl Negotiation {
         self.rejected_data
     }
 
-    /// Our credentials in the description that is pending or current, if it has data channels.
+    /// Our credentials in the description that is pending or current, if anything in it uses the transport.
     pub fn local_credentials(&self) -> Option<&Credentials> {
-        let applied = self.local().filter(|applied| applied.sections.iter().any(|section| section.is_data))?;
+        let applied = self.local().filter(|applied| applied.sections.iter().any(Section::is_used))?;
         applied.credentials.as_ref()
     }
 
@@ -194,94 +213,10 @@ impl Negotiation {
     }
 
     /// Where a candidate of ours belongs: `mid` and place of the section that has the transport.
-    pub fn data_section(&self) -> Option<(Option<String>, u16)> {
+    pub fn transport_section(&self) -> Option<(Option<String>, u16)> {
         let sections = &self.local()?.sections;
-        let index = sections.iter().position(|section| section.is_data)?;
+        let index = sections.iter().position(Section::is_used)?;
         Some((sections.get(index)?.mid.clone(), index as u16))
-    }
-
-    /// Makes an offer; nothing changes by it. RFC 9429 section 5.2.
-    pub fn create_offer(&mut self, transport: &LocalTransport) -> Result<SessionDescription, DescriptionError> {
-        if !matches!(self.state, SignalingState::Stable | SignalingState::HaveLocalOffer) {
-            return Err(self.wrong_state("create_offer"));
-        }
-        let mut sections = self.sections.clone();
-        if self.wants_data && !sections.iter().any(|section| section.is_data) {
-            sections.push(Section {
-                mid: Some(free_mid(&sections)),
-                media: "application".to_owned(),
-                protocol: "UDP/DTLS/SCTP".to_owned(),
-                formats: vec!["webrtc-datachannel".to_owned()],
-                is_data: true,
-                ufrag: None,
-            });
-        }
-        let mut transport = transport.clone();
-        if let Some(restart) = &self.restart {
-            transport.restart(restart.clone());
-        }
-        Ok(self.create(SdpType::Offer, sections, &transport, Setup::ActPass))
-    }
-
-    /// Makes an answer to the offer that is pending; nothing changes by it. RFC 9429 section 5.3.
-    pub fn create_answer(
-        &mut self,
-        transport: &LocalTransport,
-        fresh: impl FnOnce() -> Credentials,
-    ) -> Result<SessionDescription, DescriptionError> {
-        if !matches!(self.state, SignalingState::HaveRemoteOffer | SignalingState::HaveLocalPranswer) {
-            return Err(self.wrong_state("create_answer"));
-        }
-        let Some(offer) = &self.pending_remote else {
-            return Err(self.wrong_state("create_answer"));
-        };
-        let sections = offer.sections.clone();
-        let role = self.answering_role(offer.remote.as_ref());
-        let mut transport = transport.clone();
-        if self.is_restart(offer) {
-            // A restart by the peer asks for credentials of ours that are new too. RFC 8445 section 9.
-            transport.restart(self.restart.clone().unwrap_or_else(fresh));
-        }
-        let setup = if role == DtlsRole::Client { Setup::Active } else { Setup::Passive };
-        Ok(self.create(SdpType::Answer, sections, &transport, setup))
-    }
-
-    /// Passive where the offer leaves the choice: the offerer's first flight then comes with its ICE checks, and the
-    /// peers save half a round trip.
-    fn answering_role(&self, remote: Option<&RemoteTransport>) -> DtlsRole {
-        self.role.unwrap_or(match remote.and_then(|remote| remote.setup) {
-            Some(Setup::Passive) => DtlsRole::Client,
-            _ => DtlsRole::Server,
-        })
-    }
-
-    /// Whether `offer` has other credentials than the agreement before it.
-    fn is_restart(&self, offer: &Applied) -> bool {
-        let before = self.current_remote.as_ref().and_then(|applied| applied.remote.as_ref());
-        match (before, &offer.remote) {
-            (Some(before), Some(now)) => before.credentials != now.credentials,
-            _ => false,
-        }
-    }
-
-    fn create(
-        &mut self,
-        kind: SdpType,
-        sections: Vec<Section>,
-        transport: &LocalTransport,
-        setup: Setup,
-    ) -> SessionDescription {
-        let has_groups = match (kind, &self.pending_remote) {
-            (SdpType::Offer, _) | (_, None) => true,
-            (_, Some(offer)) => offer.description.bundle_groups().next().is_some(),
-        };
-        let origin = (self.session_id, self.session_version + 1);
-        let description = write::description(origin, &sections, transport, setup, has_groups);
-        let text = write::with_candidates(&description, &sections, transport);
-        let credentials = Some(transport.credentials.clone());
-        let applied = Applied { kind, description, sections, remote: None, credentials };
-        self.created = Some(Created { text: text.clone(), applied });
-        SessionDescription { kind, sdp: text }
     }
 
     /// Which description `set_local_description` without one makes. webrtc-pc section 4.4.2.
@@ -315,13 +250,20 @@ impl Negotiation {
         };
         applied.kind = given.kind;
         self.session_version += 1;
+        if !is_answer {
+            self.transceivers.place_local(&applied.sections);
+        }
         self.pending_local = Some(applied);
         self.state = next;
         Ok(is_answer.then(|| self.agree()).flatten())
     }
 
     /// Applies a description of the peer's. RFC 9429 section 5.10.
-    pub fn set_remote(&mut self, given: &SessionDescription) -> Result<Option<Agreement>, DescriptionError> {
+    pub fn set_remote(
+        &mut self,
+        given: &SessionDescription,
+        random: &mut Random,
+    ) -> Result<Option<Agreement>, DescriptionError> {
         use SignalingState as State;
         let next = match (given.kind, self.state) {
             (SdpType::Rollback, State::HaveLocalOffer | State::HaveRemoteOffer) => {
@@ -335,12 +277,17 @@ impl Negotiation {
             _ => return Err(self.wrong_state("this remote description")),
         };
         let description = wigwag_sdp::SessionDescription::parse(&given.sdp)?;
-        let sections = self.sections_of(given.kind, &description)?;
+        let mut sections = self.sections_of(given.kind, &description)?;
         let remote = RemoteTransport::of(&description, &sections)?;
         self.check_unchanged(remote.as_ref())?;
         if given.kind == SdpType::Offer && self.state == State::HaveLocalOffer {
             self.roll_back();
         }
+        match given.kind {
+            SdpType::Offer => self.transceivers.place_offer(&mut sections, random),
+            _ => self.place_answer(&mut sections),
+        }
+        self.changes.extend(self.transceivers.hear(&sections));
         self.pending_remote = Some(Applied { kind: given.kind, description, sections, remote, credentials: None });
         self.created = None;
         self.state = next;
@@ -357,7 +304,7 @@ impl Negotiation {
             SdpType::Offer => &self.sections,
             _ => self.pending_local.as_ref().map_or(&self.sections, |offer| &offer.sections),
         };
-        let sections = remote::sections(description);
+        let sections = section::read(description);
         if sections.len() < before.len() || kind != SdpType::Offer && sections.len() > before.len() {
             let (got, expected) = (sections.len(), before.len());
             return Err(DescriptionError::Invalid(format!(
@@ -366,8 +313,8 @@ impl Negotiation {
         }
         for (before, now) in before.iter().zip(&sections) {
             // What was rejected or stopped may be offered again as something else. RFC 3264 section 8.2.
-            let is_other = before.media != now.media && (before.is_data || kind != SdpType::Offer);
-            if is_other || before.is_data && now.is_data && before.mid != now.mid && now.mid.is_some() {
+            let is_other = before.media != now.media && (before.is_used() || kind != SdpType::Offer);
+            if is_other || before.is_used() && now.is_used() && before.mid != now.mid && now.mid.is_some() {
                 let (was, is) = (&before.media, &now.media);
                 return Err(DescriptionError::Invalid(format!("a media section changed its kind or mid: {was}, {is}")));
             }
@@ -387,6 +334,19 @@ impl Negotiation {
         Err(DescriptionError::Invalid("the certificate's fingerprint changed; that takes a new connection".to_owned()))
     }
 
+    /// The peer's answer to our offer: each section is that of the same transceiver.
+    fn place_answer(&self, sections: &mut [Section]) {
+        let Some(offer) = &self.pending_local else { return };
+        for (section, offered) in sections.iter_mut().zip(&offer.sections) {
+            match (section.as_media_mut(), offered.as_media()) {
+                (Some(media), Some(offered)) => media.transceiver = offered.transceiver,
+                // It was not offered, so it can't be accepted.
+                (Some(_), None) => section.usage = section::Usage::Nothing,
+                (None, _) => {}
+            }
+        }
+    }
+
     /// Both sides have spoken: what did they agree on?
     fn agree(&mut self) -> Option<Agreement> {
         let is_final = self.state == SignalingState::Stable;
@@ -397,21 +357,28 @@ impl Negotiation {
             (Some(before), Some(now)) => before.credentials.as_ref() != Some(now),
             _ => false,
         };
+        let lines = self.agreed_lines(&local.sections, &remote.sections);
+        self.changes.extend(self.transceivers.agree(&local.sections, &remote.sections, is_final));
         if is_final {
             let answer = if offerer { &remote } else { &local };
             // What the answer left out stays out, in its place.
-            let had_data = self.wants_data || self.sections.iter().any(|section| section.is_data);
+            let had_data = self.wants_data || self.sections.iter().any(Section::is_data);
             self.sections = answer.sections.clone();
-            self.rejected_data = had_data && !self.sections.iter().any(|section| section.is_data);
+            self.rejected_data = had_data && !self.sections.iter().any(Section::is_data);
             self.wants_data &= !self.rejected_data;
             (self.current_local, self.current_remote) = (self.pending_local.take(), self.pending_remote.take());
             self.restart = self.restart.take().filter(|wanted| local.credentials.as_ref() != Some(wanted));
         }
-        let remote = remote.remote.filter(|_| local.sections.iter().any(|section| section.is_data))?;
+        let is_used =
+            local.sections.iter().zip(&remote.sections).any(|(ours, theirs)| ours.is_used() && theirs.is_used());
+        let Some(remote) = remote.remote.filter(|_| is_used) else {
+            return Some(Agreement { transport: None, lines });
+        };
         self.role = Some(role);
         self.fingerprints = remote.fingerprints.clone();
         let offerer = *self.offerer.get_or_insert(offerer);
-        Some(Agreement { remote, role, offerer, restart: local.credentials.filter(|_| changed) })
+        let restart = local.credentials.filter(|_| changed);
+        Some(Agreement { transport: Some(AgreedTransport { remote, role, offerer, restart }), lines })
     }
 
     fn agreed_role(&self, offerer: bool) -> DtlsRole {
@@ -429,12 +396,8 @@ impl Negotiation {
 
     fn roll_back(&mut self) {
         (self.pending_local, self.pending_remote, self.created) = (None, None, None);
+        let before = self.current_remote.as_ref().map(|applied| applied.sections.as_slice());
+        self.changes.extend(self.transceivers.roll_back(before));
         self.state = SignalingState::Stable;
     }
-}
-
-/// The smallest number that no section has as its `mid`.
-fn free_mid(sections: &[Section]) -> String {
-    let is_free = |mid: &String| sections.iter().all(|section| section.mid.as_ref() != Some(mid));
-    (0_usize..).map(|n| n.to_string()).find(is_free).unwrap_or_default()
 }

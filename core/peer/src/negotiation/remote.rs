@@ -1,15 +1,34 @@
-//! What a remote description says: its sections, and the transport of the one that carries data channels.
+//! What a remote description says of the transport.
 
 use wigwag_dtls::Fingerprint;
 use wigwag_ice::Credentials;
-use wigwag_sdp::{SessionDescription, Setup};
+use wigwag_sdp::{MediaDescription, SessionDescription, Setup};
 
-use super::{DescriptionError, Section};
+use super::DescriptionError;
+use super::section::Section;
 
 /// What a description without `a=sctp-port` means.
 const UNSAID_SCTP_PORT: u16 = 5000;
 /// Candidates of one description that are looked at.
 const MAX_CANDIDATES: usize = 256;
+
+/// What the peer says of its data channels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RemoteSctp {
+    pub port: u16,
+    /// `usize::MAX` stands for any length.
+    pub max_message_size: usize,
+}
+
+impl RemoteSctp {
+    fn of(media: &MediaDescription) -> Self {
+        let max_message_size = match media.max_message_size().unwrap_or(wigwag_sdp::DEFAULT_MAX_MESSAGE_SIZE) {
+            0 => usize::MAX,
+            bytes => bytes.try_into().unwrap_or(usize::MAX),
+        };
+        Self { port: media.sctp_port().unwrap_or(UNSAID_SCTP_PORT), max_message_size }
+    }
+}
 
 /// The peer's side of the transport.
 #[derive(Clone, Debug)]
@@ -19,45 +38,21 @@ pub(crate) struct RemoteTransport {
     pub fingerprints: Vec<Fingerprint>,
     /// Who starts DTLS, by the peer's will.
     pub setup: Option<Setup>,
-    pub sctp_port: u16,
-    /// `usize::MAX` stands for any length.
-    pub max_message_size: usize,
+    /// What it says of data channels, if it has them.
+    pub sctp: Option<RemoteSctp>,
     /// Each as its text, `candidate:...`.
     pub candidates: Vec<String>,
     pub end_of_candidates: bool,
 }
 
-/// The m-lines of `description`. The first that has data channels, and is not rejected, carries ours.
-pub(super) fn sections(description: &SessionDescription) -> Vec<Section> {
-    let mut found = false;
-    let section = |section: wigwag_sdp::Section<'_>| {
-        let media = section.media;
-        let is_data = !found && media.is_data_channel() && !media.is_rejected();
-        found |= is_data;
-        Section {
-            mid: media.mid().map(str::to_owned),
-            media: media.media.clone(),
-            protocol: media.protocol.clone(),
-            formats: media.formats.clone(),
-            is_data,
-            ufrag: section.ice_ufrag().map(str::to_owned),
-        }
-    };
-    description.sections().map(section).collect()
-}
-
 impl RemoteTransport {
-    /// The transport of the section with data channels, if there is one.
+    /// The transport that the sections in use share: the first of them speaks for it. (RFC 9143 section 7.3.1: that is the
+    /// one which our answer puts first, too.)
     pub(super) fn of(description: &SessionDescription, sections: &[Section]) -> Result<Option<Self>, DescriptionError> {
-        let Some(index) = sections.iter().position(|section| section.is_data) else {
+        let first = sections.iter().position(Section::is_used);
+        let Some(section) = first.and_then(|index| description.section(index)) else {
             return Ok(None);
         };
-        let Some(section) = description.section(index) else {
-            return Ok(None);
-        };
-        // Within a bundle, another section may speak for the transport. (One of audio or video, which we reject: so the
-        // section's own word comes first.)
-        let media = section.media;
         let transport = if section.ice_ufrag().is_some() { section } else { section.transport() };
         let missing = DescriptionError::Missing;
         let ufrag = transport.ice_ufrag().ok_or(missing("a=ice-ufrag"))?;
@@ -70,17 +65,13 @@ impl RemoteTransport {
         if fingerprints.is_empty() {
             return Err(missing("a=fingerprint with a hash that is known and strong"));
         }
-        let max_message_size = match media.max_message_size().unwrap_or(wigwag_sdp::DEFAULT_MAX_MESSAGE_SIZE) {
-            0 => usize::MAX,
-            bytes => bytes.try_into().unwrap_or(usize::MAX),
-        };
+        let data = sections.iter().position(Section::is_data).and_then(|index| description.section(index));
         Ok(Some(Self {
             credentials: Credentials { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() },
             lite: description.ice_lite(),
             fingerprints,
             setup: transport.setup(),
-            sctp_port: media.sctp_port().unwrap_or(UNSAID_SCTP_PORT),
-            max_message_size,
+            sctp: data.map(|section| RemoteSctp::of(section.media)),
             candidates: transport.media.candidates().take(MAX_CANDIDATES).map(str::to_owned).collect(),
             end_of_candidates: transport.end_of_candidates(),
         }))

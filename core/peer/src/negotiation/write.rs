@@ -2,9 +2,10 @@
 
 use wigwag_dtls::Fingerprint;
 use wigwag_ice::{Candidate, Credentials};
-use wigwag_sdp::{Address, MediaDescription, SessionDescription, Setup};
+use wigwag_sdp::{Address, Direction, MediaDescription, SessionDescription, Setup};
 
-use super::Section;
+use super::section::{Section, Usage};
+use super::transceivers::Transceivers;
 
 /// Our side of the transport.
 #[derive(Clone, Debug)]
@@ -24,48 +25,77 @@ impl LocalTransport {
     }
 }
 
-/// A description without candidates. `(id, version)` are the origin's.
+/// What a description says of itself.
+pub(super) struct Session<'a> {
+    /// Id and version.
+    pub origin: (u64, u64),
+    pub setup: Setup,
+    /// Whether the sections share a transport by name: as the offer has it.
+    pub bundle: bool,
+    pub cname: &'a str,
+}
+
+/// A description without candidates.
 pub(super) fn description(
-    (session_id, session_version): (u64, u64),
+    session: Session<'_>,
     sections: &[Section],
+    transceivers: &Transceivers,
     transport: &LocalTransport,
-    setup: Setup,
-    bundle: bool,
 ) -> SessionDescription {
+    let (session_id, session_version) = session.origin;
     let mut description = SessionDescription::new(session_id);
     description.origin.session_version = session_version;
     let mids: Vec<&str> =
-        sections.iter().filter(|section| section.is_data).filter_map(|section| section.mid.as_deref()).collect();
-    if bundle && !mids.is_empty() {
+        sections.iter().filter(|section| section.is_used()).filter_map(|section| section.mid.as_deref()).collect();
+    if session.bundle && !mids.is_empty() {
         description.attributes.add("group", format_args!("BUNDLE {}", mids.join(" ")));
+    }
+    if sections.iter().filter_map(Section::as_media).any(|media| media.mixes_extensions) {
+        description.attributes.add_flag("extmap-allow-mixed");
     }
     if transport.lite {
         description.attributes.add_flag("ice-lite");
     }
-    description.media.extend(sections.iter().map(|section| media(section, transport, setup)));
+    description.media.extend(sections.iter().map(|section| media(section, transceivers, transport, &session)));
     description
 }
 
-fn media(section: &Section, transport: &LocalTransport, setup: Setup) -> MediaDescription {
-    let mut media = MediaDescription::new(&section.media, &section.protocol, section.formats.clone());
+fn media(
+    section: &Section,
+    transceivers: &Transceivers,
+    transport: &LocalTransport,
+    session: &Session<'_>,
+) -> MediaDescription {
+    let formats = if section.as_media().is_some() { Vec::new() } else { section.formats.clone() };
+    let mut media = MediaDescription::new(&section.media, &section.protocol, formats);
     if let Some(mid) = &section.mid {
         media.attributes.add("mid", mid);
     }
-    if !section.is_data {
+    if !section.is_used() {
         media.port = 0; // rejected. RFC 3264 section 6
         media.attributes.add_flag("inactive");
         return media;
     }
+    let direction = section.as_media().map_or(Direction::SendRecv, |media| media.direction);
     media
         .attributes
-        .add_flag("sendrecv")
+        .add_flag(direction.as_str())
         .add("ice-ufrag", &transport.credentials.ufrag)
         .add("ice-pwd", &transport.credentials.pwd)
         .add("ice-options", "trickle")
         .add("fingerprint", &transport.fingerprint)
-        .add("setup", setup)
-        .add("sctp-port", 5000)
-        .add("max-message-size", transport.max_message_size);
+        .add("setup", session.setup);
+    match &section.usage {
+        Usage::Data => {
+            media.attributes.add("sctp-port", 5000).add("max-message-size", transport.max_message_size);
+        }
+        Usage::Media(section) => {
+            if let Some(transceiver) = section.transceiver.and_then(|id| transceivers.find(id)) {
+                section.write(&mut media, transceiver, session.cname);
+            }
+        }
+        Usage::Nothing => {}
+    }
     media
 }
 
@@ -76,7 +106,7 @@ pub(super) fn with_candidates(
     transport: &LocalTransport,
 ) -> String {
     let mut description = description.clone();
-    let index = sections.iter().position(|section| section.is_data);
+    let index = sections.iter().position(Section::is_used);
     if let Some(media) = index.and_then(|index| description.media.get_mut(index)) {
         // The default destination is a candidate. RFC 8839 section 4.2.1.2.
         if let Some(address) = transport.candidates.iter().find_map(Candidate::socket_addr) {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use wigwag::{
-    ChannelId, ChannelInit, Config, ConnectionState, Event, Input, Instant, Message, PeerConnection, SendError,
-    Transmit, TransmitBuffer,
+    ChannelId, ChannelInit, Config, ConnectionState, Event, Input, Instant, Message, PeerConnection, RtpIn, RtpOut,
+    SendError, TransceiverId, Transmit, TransmitBuffer,
 };
 use wigwag_net::{HostId, Machine, Simulation};
 
@@ -23,6 +23,10 @@ pub struct App {
     pub opened: Vec<ChannelId>,
     pub closed: Vec<ChannelId>,
     pub states: Vec<ConnectionState>,
+    /// Tracks that the peer sends now, packets that arrived, requests for key frames.
+    pub tracks: Vec<TransceiverId>,
+    pub packets: Vec<(TransceiverId, RtpIn)>,
+    pub key_frame_requests: Vec<TransceiverId>,
     /// The most datagrams that one transmit had.
     pub largest_batch: usize,
 }
@@ -38,6 +42,9 @@ impl App {
             opened: Vec::new(),
             closed: Vec::new(),
             states: Vec::new(),
+            tracks: Vec::new(),
+            packets: Vec::new(),
+            key_frame_requests: Vec::new(),
             largest_batch: 0,
         }
     }
@@ -47,8 +54,17 @@ impl App {
         self.inbox.values().map(Vec::len).sum()
     }
 
-    fn hear(&mut self, event: Event) {
+    fn hear(&mut self, now: Instant, event: Event) {
         match event {
+            Event::Track(id) => self.tracks.push(id),
+            Event::TrackRemoved(id) => self.tracks.retain(|track| *track != id),
+            Event::KeyFrameRequest(id) => self.key_frame_requests.push(id),
+            Event::Rtp { transceiver, packet } => {
+                if self.echoes {
+                    self.pc.write_rtp(now, transceiver, RtpOut::from(&packet)).unwrap();
+                }
+                self.packets.push((transceiver, packet));
+            }
             Event::Message { channel, message } => {
                 if self.echoes {
                     self.outbox.push_back((channel, message.clone()));
@@ -78,11 +94,11 @@ impl Machine for App {
     fn poll_timeout(&self) -> Option<Instant> {
         self.pc.poll_timeout()
     }
-    fn step(&mut self, _now: Instant) {
+    fn step(&mut self, now: Instant) {
         while self.listens
             && let Some(event) = self.pc.poll_event()
         {
-            self.hear(event);
+            self.hear(now, event);
         }
         while let Some((channel, message)) = self.outbox.pop_front() {
             match self.pc.send(channel, message.clone()) {
