@@ -8,11 +8,13 @@
 //! peers setup-work NAME [SECONDS]                     what that costs
 //! peers memory NAME                                   what an idle connection keeps
 //! peers cipher [SECONDS]                              the floor under all of them
+//! peers srtp NAME PROFILE [SECONDS]                   SRTP alone; NAME may be raw, PROFILE is cm, gcm128 or gcm256
 //! ```
 
 mod allocations;
 mod clock;
 mod link;
+mod srtp;
 mod stack;
 mod stacks;
 mod work;
@@ -50,6 +52,7 @@ fn main() {
     let work = match text(0) {
         "list" => return stacks::NAMES.iter().for_each(|name| println!("{name}")),
         "cipher" => return work::cipher::run(seconds(1)),
+        "srtp" => return srtp(text(1), text(2), seconds(3)),
         "stack" => Work::Stack {
             size: number(2) as usize,
             seconds: seconds(3),
@@ -66,6 +69,23 @@ fn main() {
         "rtc" => work.run::<stacks::rtc::Rtc>(),
         #[cfg(feature = "ours")]
         "wigwag" => work.run::<stacks::wigwag::Wigwag>(),
+        _ => usage(),
+    }
+}
+
+fn srtp(name: &str, profile: &str, seconds: f64) {
+    let profile = match profile {
+        "cm" => srtp::Profile::Sha1,
+        "gcm128" => srtp::Profile::Gcm128,
+        "gcm256" => srtp::Profile::Gcm256,
+        _ => usage(),
+    };
+    match name {
+        "raw" => work::srtp::run::<srtp::raw::Raw>(profile, seconds),
+        "str0m" => work::srtp::run::<srtp::str0m::Str0m>(profile, seconds),
+        "rtc" => work::srtp::run::<srtp::rtc::Rtc>(profile, seconds),
+        #[cfg(feature = "ours")]
+        "wigwag" => work::srtp::run::<srtp::wigwag::Wigwag>(profile, seconds),
         _ => usage(),
     }
 }

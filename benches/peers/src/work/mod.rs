@@ -3,4 +3,5 @@
 pub mod cipher;
 pub mod memory;
 pub mod setup;
+pub mod srtp;
 pub mod stack;
