@@ -3,33 +3,39 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /` | | the page |
-//! | `POST /api/echo` | `{"type":"offer","sdp":"..."}` | `{"type":"answer","sdp":"..."}`, candidates inside |
-//! | `POST /api/offer` | | `{"id":"...","type":"offer","sdp":"..."}`, candidates inside |
+//! | `POST /api/echo` | `{"type":"offer","sdp":"..."}` | `{"id":"...","type":"answer","sdp":"..."}`, candidates inside |
+//! | `POST /api/echo` | `{"id":"...","type":"offer","sdp":"..."}` | the same, for the connection of this id |
+//! | `POST /api/offer` | `{"media":["audio","video"]}`, or nothing | `{"id":"...","type":"offer","sdp":"..."}`, candidates inside |
 //! | `POST /api/answer` | `{"id":"...","type":"answer","sdp":"..."}` | `{}` |
+//! | `GET /api/stats/{id}` | | what the engine counts on this connection |
+//!
+//! Every message comes back on its channel, every track on its transceiver, with the same codec.
 //!
 //! What is wrong with a request is answered with 400 and `{"error":"..."}`.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wigwag_tokio::wigwag::sdp;
-use wigwag_tokio::{ChannelInit, Endpoint, PeerConnection, SessionDescription};
+use tokio::sync::OwnedSemaphorePermit;
+use wigwag_tokio::wigwag::{SignalingState, sdp};
+use wigwag_tokio::{
+    ChannelInit, DataChannel, Endpoint, MediaKind, PeerConnection, SessionDescription, TransceiverInit,
+};
 
-use crate::{echo, pages};
+use crate::connections::Connections;
+use crate::{echo, pages, stats, tracks};
 
 /// Far more than a browser's description needs.
 const MAX_BODY: usize = 256 << 10;
-/// Connections at once, those that wait for their answer included.
-const MAX_CONNECTIONS: usize = 4096;
+/// Tracks that an offer of ours may be asked to have.
+const MAX_TRACKS: usize = 16;
 /// An offer of ours waits for its answer not longer than that.
 const OFFER_LIFETIME: Duration = Duration::from_secs(60);
 
@@ -65,17 +71,33 @@ impl IntoResponse for Rejected {
 #[derive(Debug)]
 struct Server {
     endpoint: Arc<Endpoint>,
-    /// One for each connection.
-    permits: Arc<Semaphore>,
-    /// Connections whose offer was given out, by its id.
-    offers: Mutex<HashMap<String, PeerConnection>>,
+    connections: Arc<Connections>,
 }
 
 impl Server {
-    /// Room for one more connection.
-    fn admit(&self) -> Result<OwnedSemaphorePermit, Rejected> {
-        let busy = |_| Rejected(StatusCode::SERVICE_UNAVAILABLE, "too many connections".to_owned());
-        Arc::clone(&self.permits).try_acquire_owned().map_err(busy)
+    /// A new connection, if there is room for one more.
+    fn connection(&self) -> Result<(PeerConnection, OwnedSemaphorePermit), Rejected> {
+        let busy = || Rejected(StatusCode::SERVICE_UNAVAILABLE, "too many connections".to_owned());
+        let permit = self.connections.admit().ok_or_else(busy)?;
+        Ok((self.endpoint.connection().map_err(Rejected::failed)?, permit))
+    }
+
+    /// The connection that a request names.
+    fn find(&self, id: &str) -> Result<PeerConnection, Rejected> {
+        self.connections.find(id).ok_or_else(|| Rejected::bad("there is no connection of this id, or it is over"))
+    }
+
+    /// Serves a connection under a name of its own, from now on.
+    fn serve(
+        &self,
+        connection: &PeerConnection,
+        channels: Vec<DataChannel>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<String, Rejected> {
+        let guard = self.connections.insert(connection, permit).map_err(Rejected::failed)?;
+        let id = guard.id.clone();
+        tokio::spawn(echo::serve(connection.clone(), channels, guard));
+        Ok(id)
     }
 }
 
@@ -86,12 +108,9 @@ pub fn router(endpoint: Arc<Endpoint>) -> axum::Router {
         .route("/api/echo", post(echo_offer))
         .route("/api/offer", post(make_offer))
         .route("/api/answer", post(take_answer))
+        .route("/api/stats/{id}", get(stats))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(Arc::new(Server {
-            endpoint,
-            permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-            offers: Mutex::default(),
-        }))
+        .with_state(Arc::new(Server { endpoint, connections: Arc::default() }))
 }
 
 /// The body of a request, which must be a description of this `kind`.
@@ -104,61 +123,99 @@ fn description(body: &Bytes, kind: &str) -> Result<Description, Rejected> {
     Ok(description)
 }
 
-/// A browser's offer: its channels are echoed.
+/// A browser's offer, of a new connection or, with its id, of one that is there: what comes on its channels and tracks goes
+/// back.
 async fn echo_offer(State(server): State<Arc<Server>>, body: Bytes) -> Result<Json<Description>, Rejected> {
     let offer = description(&body, "offer")?;
-    let offered = sdp::SessionDescription::parse(&offer.sdp).map_err(Rejected::bad)?;
-    if !offered.media.iter().any(|media| media.is_data_channel() && !media.is_rejected()) {
-        return Err(Rejected::bad("the offer has no data channels, and there is nothing else to connect yet"));
-    }
-    let permit = server.admit()?;
-    let connection = server.endpoint.connection().map_err(Rejected::failed)?;
-    connection.set_remote_description(SessionDescription::offer(offer.sdp)).map_err(Rejected::bad)?;
-    let answer = connection.create_answer().map_err(Rejected::bad)?;
-    connection.set_local_description(answer).map_err(Rejected::failed)?;
-    let answer = local_description(&connection).await?;
-    tokio::spawn(echo::serve(connection, Vec::new(), permit));
-    Ok(Json(Description { id: None, kind: answer.kind.to_string(), sdp: answer.sdp }))
+    let (answer, id) = match offer.id {
+        Some(id) => (answer(&server.find(&id)?, offer.sdp)?, id),
+        None => {
+            let (connection, permit) = server.connection()?;
+            let answer = answer(&connection, offer.sdp)?;
+            if !uses_anything(&answer) {
+                let reason = "the offer has nothing that can be connected: no data channels, and no audio or video with a codec \
+                              that is known here";
+                return Err(Rejected::bad(reason));
+            }
+            (answer, server.serve(&connection, Vec::new(), permit)?)
+        }
+    };
+    Ok(Json(Description { id: Some(id), kind: answer.kind.to_string(), sdp: answer.sdp }))
 }
 
-async fn local_description(connection: &PeerConnection) -> Result<SessionDescription, Rejected> {
+/// Our answer to an offer, which is in force then.
+fn answer(connection: &PeerConnection, offer: String) -> Result<SessionDescription, Rejected> {
+    connection.set_remote_description(SessionDescription::offer(offer)).map_err(Rejected::bad)?;
+    tracks::send_back(&connection.transceivers()).map_err(Rejected::failed)?;
+    let answer = connection.create_answer().map_err(Rejected::bad)?;
+    connection.set_local_description(answer).map_err(Rejected::failed)?;
+    local_description(connection)
+}
+
+fn uses_anything(answer: &SessionDescription) -> bool {
+    let parsed = sdp::SessionDescription::parse(&answer.sdp);
+    parsed.is_ok_and(|answer| answer.media.iter().any(|media| !media.is_rejected()))
+}
+
+fn local_description(connection: &PeerConnection) -> Result<SessionDescription, Rejected> {
     let description = connection.local_description();
     description.ok_or_else(|| Rejected::failed("the connection has no description"))
 }
 
-/// An offer of ours, with a channel in it; the answer to it is to come.
-async fn make_offer(State(server): State<Arc<Server>>) -> Result<Json<Description>, Rejected> {
-    let permit = server.admit()?;
-    let connection = server.endpoint.connection().map_err(Rejected::failed)?;
+/// What an offer of ours should have besides a data channel.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Wanted {
+    media: Vec<String>,
+}
+
+/// An offer of ours, with a channel in it, and audio and video if they are asked for; the answer to it is to come.
+async fn make_offer(State(server): State<Arc<Server>>, body: Bytes) -> Result<Json<Description>, Rejected> {
+    let wanted: Wanted = match body.is_empty() {
+        true => Wanted::default(),
+        false => {
+            serde_json::from_slice(&body).map_err(|error| Rejected::bad(format!("the body is not right: {error}")))?
+        }
+    };
+    if wanted.media.len() > MAX_TRACKS {
+        return Err(Rejected::bad(format!("no more than {MAX_TRACKS} tracks")));
+    }
+    let (connection, permit) = server.connection()?;
     let channel = connection.create_data_channel("echo", ChannelInit::default()).map_err(Rejected::failed)?;
+    for kind in wanted.media {
+        let kind = match kind.as_str() {
+            "audio" => MediaKind::Audio,
+            "video" => MediaKind::Video,
+            other => return Err(Rejected::bad(format!("\"{other}\" is neither \"audio\" nor \"video\""))),
+        };
+        connection.add_transceiver(kind, TransceiverInit::default()).map_err(Rejected::failed)?;
+    }
     let offer = connection.create_offer().map_err(Rejected::failed)?;
     connection.set_local_description(offer).map_err(Rejected::failed)?;
-    let offer = local_description(&connection).await?;
-
-    let seed = wigwag_tokio::random_seed().map_err(Rejected::failed)?;
-    let id: String = seed.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    server.offers.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), connection.clone());
-    tokio::spawn(echo::serve(connection, vec![channel], permit));
-    let forget = (Arc::clone(&server), id.clone());
+    let offer = local_description(&connection)?;
+    let id = server.serve(&connection, vec![channel], permit)?;
     tokio::spawn(async move {
         tokio::time::sleep(OFFER_LIFETIME).await;
-        let (server, id) = forget;
-        let forgotten = server.offers.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        if let Some(connection) = forgotten {
+        if connection.with(|engine, _| engine.signaling_state()) == SignalingState::HaveLocalOffer {
             connection.close().await; // nobody answered
         }
     });
     Ok(Json(Description { id: Some(id), kind: offer.kind.to_string(), sdp: offer.sdp }))
 }
 
-/// The answer to an offer of ours.
+/// The answer to an offer of ours. If it is wrong, the offer still stands: a better one may come.
 async fn take_answer(State(server): State<Arc<Server>>, body: Bytes) -> Result<Json<serde_json::Value>, Rejected> {
     let answer = description(&body, "answer")?;
     let id = answer.id.ok_or_else(|| Rejected::bad("the answer has no id"))?;
-    let mut offers = server.offers.lock().unwrap_or_else(PoisonError::into_inner);
-    let connection = offers.get(&id).ok_or_else(|| Rejected::bad("no offer of this id waits for an answer"))?;
-    // If this one is wrong, the offer still stands: a better answer may come.
+    let connection = server.find(&id)?;
     connection.set_remote_description(SessionDescription::answer(answer.sdp)).map_err(Rejected::bad)?;
-    offers.remove(&id);
     Ok(Json(serde_json::json!({})))
+}
+
+/// What the engine counts on a connection.
+async fn stats(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Result<Json<serde_json::Value>, Rejected> {
+    let Some(connection) = server.connections.find(&id) else {
+        return Err(Rejected(StatusCode::NOT_FOUND, "there is no connection of this id, or it is over".to_owned()));
+    };
+    Ok(Json(stats::of(&id, &connection)))
 }

@@ -1,13 +1,14 @@
-//! What the demo does on a connection: every message comes back on its channel.
+//! What the demo does on a connection: every message comes back on its channel, every track on its transceiver.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use wigwag_tokio::{DataChannel, PeerConnection};
+use wigwag_tokio::{DataChannel, Event, PeerConnection};
 
-use crate::files;
+use crate::connections::Guard;
+use crate::{files, tracks};
 
 /// The server closes a channel of this name after its first message has come back: so that a peer can see both ends
 /// of closing.
@@ -16,13 +17,29 @@ const CLOSED_BY_SERVER: &str = "close-me";
 /// Who is not connected by then will not be.
 const CONNECT_LIMIT: Duration = Duration::from_secs(90);
 
-/// Echoes on `channels` and on all that the peer opens, until the connection is over. It counts for the `permit`.
-pub async fn serve(connection: PeerConnection, channels: Vec<DataChannel>, permit: OwnedSemaphorePermit) {
-    if !matches!(timeout(CONNECT_LIMIT, connection.connected()).await, Ok(Ok(()))) {
-        tracing::debug!(state = %connection.connection_state(), "nobody came");
-        return;
-    }
+/// Echoes on `channels`, on all that the peer opens, and on all tracks, until the connection is over; then its name is
+/// free again.
+pub async fn serve(connection: PeerConnection, channels: Vec<DataChannel>, guard: Guard) {
     let mut tasks: JoinSet<()> = channels.into_iter().map(serve_channel).collect();
+    let serving = async {
+        tokio::join!(accept(&connection, &mut tasks), echo_tracks(&connection));
+    };
+    tokio::select! {
+        () = serving => {}
+        () = gives_up(&connection) => tracing::debug!(state = %connection.connection_state(), "nobody came"),
+    }
+    tracing::debug!(state = %connection.connection_state(), "the connection is over");
+    drop(guard);
+}
+
+/// Ends if nobody comes in time.
+async fn gives_up(connection: &PeerConnection) {
+    if let Ok(Ok(())) = timeout(CONNECT_LIMIT, connection.connected()).await {
+        std::future::pending().await
+    }
+}
+
+async fn accept(connection: &PeerConnection, tasks: &mut JoinSet<()>) {
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
@@ -32,8 +49,18 @@ pub async fn serve(connection: PeerConnection, channels: Vec<DataChannel>, permi
             Some(_) = tasks.join_next() => {}
         }
     }
-    tracing::debug!(state = %connection.connection_state(), "the connection is over");
-    drop(permit);
+}
+
+async fn echo_tracks(connection: &PeerConnection) {
+    let mut echoed = HashSet::new();
+    let mut tasks: JoinSet<()> = JoinSet::new();
+    while let Some(event) = connection.next_event().await {
+        // One that ceased and began again is still being read.
+        let Event::Track(id) = event else { continue };
+        if let Some(transceiver) = connection.transceiver(id).filter(|_| echoed.insert(id)) {
+            tasks.spawn(tracks::echo(transceiver));
+        }
+    }
 }
 
 async fn serve_channel(channel: DataChannel) {

@@ -2,11 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod connections;
 mod demo;
 mod echo;
 mod files;
 mod origin;
 mod pages;
+mod stats;
+mod tracks;
 
 use std::process::ExitCode;
 

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use wigwag::{
     CandidateError, ChannelInit, Config, ConnectionId, ConnectionState, DescriptionError, Event, Failure, Gathering,
-    IceCandidate, IceGatheringState, OpenError, SessionDescription,
+    IceCandidate, IceGatheringState, Input, MediaKind, OpenError, SessionDescription, TransceiverError, TransceiverId,
+    TransceiverInit,
 };
 
 use crate::channel::DataChannel;
 use crate::clock::wall_clock;
 use crate::driver::{Driver, State};
 use crate::inbox::Inbox;
+use crate::transceiver::Transceiver;
 
 /// Why a connection could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +90,11 @@ impl Handle {
         result
     }
 
+    /// Looks at the engine, without making it ready.
+    pub fn look<T>(&self, look: impl FnOnce(&wigwag::PeerConnection) -> T) -> Option<T> {
+        self.driver.lock().set.get(self.id).map(look)
+    }
+
     /// Waits until `poll` finds something; it looks again whenever the connection changed.
     pub async fn wait<T>(&self, mut poll: impl FnMut(&mut State, ConnectionId) -> Option<T>) -> T {
         let changed = Arc::clone(&self.driver.lock().inboxes.entry(self.id).or_default().changed);
@@ -117,7 +124,8 @@ impl PeerConnection {
     }
 
     /// Takes a connection in. `owns_driver`: the driver's one handle is this connection's.
-    pub(crate) fn insert(driver: &Arc<Driver>, connection: wigwag::PeerConnection, owns_driver: bool) -> Self {
+    pub(crate) fn insert(driver: &Arc<Driver>, mut connection: wigwag::PeerConnection, owns_driver: bool) -> Self {
+        connection.handle_input(driver.clock.now(), Input::WallClock(wall_clock()));
         if !owns_driver {
             driver.add_handle();
         }
@@ -212,6 +220,27 @@ impl PeerConnection {
         drop(state);
         self.handle.driver.wake();
         Ok(channel)
+    }
+
+    /// Adds a transceiver: an m-line with audio or video in the next offer.
+    ///
+    /// # Errors
+    /// When the connection is closed, has too many, or can use none of the codecs.
+    pub fn add_transceiver(&self, kind: MediaKind, init: TransceiverInit) -> Result<Transceiver, TransceiverError> {
+        let id = self.with(|engine, _| engine.add_transceiver(kind, init))?;
+        Ok(Transceiver::new(&self.handle, id))
+    }
+
+    /// The transceiver of this name, such as [`Event::Track`] tells.
+    pub fn transceiver(&self, id: TransceiverId) -> Option<Transceiver> {
+        let is_there = self.with(|engine, _| engine.transceiver(id).is_some());
+        is_there.then(|| Transceiver::new(&self.handle, id))
+    }
+
+    /// All transceivers, in the order in which they were made.
+    pub fn transceivers(&self) -> Vec<Transceiver> {
+        let ids: Vec<_> = self.with(|engine, _| engine.transceivers().map(|it| it.id).collect());
+        ids.into_iter().map(|id| Transceiver::new(&self.handle, id)).collect()
     }
 
     /// The next data channel that the peer opens; `None` when the connection is over.

@@ -183,6 +183,9 @@ impl State {
             while let Some(event) = ready.poll_state_event() {
                 inbox.put(event, &ready);
             }
+            while let Some(event) = ready.poll_media_event() {
+                inbox.put(event, &ready);
+            }
             // A connection that has ended brings no more than it has, and who waits for its end may not read.
             while inbox.is_orphan || inbox.has_room() || ready.is_closed() {
                 let Some(event) = ready.poll_event() else { break };

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use wigwag::{ChannelId, ConnectionState, Event, Message, PeerConnection};
+use wigwag::{ChannelId, ConnectionState, Event, Message, PeerConnection, RtpIn, TransceiverId};
 
 /// Bytes of messages that are taken out of the engine ahead of their receivers. What lies beyond stays in the engine,
 /// where it closes the peer's window.
@@ -15,6 +15,8 @@ const MAX_MESSAGES: usize = 1024;
 pub(crate) const MAX_INCOMING: usize = 1024;
 /// Events that wait for [`PeerConnection::next_event`](crate::PeerConnection::next_event); the oldest go first.
 const MAX_EVENTS: usize = 256;
+/// Packets of audio or video that wait on one transceiver: half a second of a large video. The oldest go first.
+const MAX_PACKETS: usize = 1024;
 
 /// The inbox of one connection; it lives in the driver, under its lock.
 #[derive(Debug, Default)]
@@ -23,6 +25,7 @@ pub(crate) struct Inbox {
     /// Channels that the peer opened and nobody accepted yet.
     pub incoming: VecDeque<ChannelId>,
     pub channels: HashMap<ChannelId, ChannelInbox>,
+    pub lines: HashMap<TransceiverId, LineInbox>,
     bytes: usize,
     messages: usize,
     /// Something changed: events, states, incoming channels, room to send.
@@ -34,6 +37,14 @@ pub(crate) struct Inbox {
     state: Option<ConnectionState>,
     /// No handle is left: whoever could have taken anything is gone.
     pub is_orphan: bool,
+}
+
+/// What waits on one transceiver.
+#[derive(Debug, Default)]
+pub(crate) struct LineInbox {
+    pub packets: VecDeque<RtpIn>,
+    pub wants_key_frame: bool,
+    pub changed: Arc<Notify>,
 }
 
 /// What waits on one channel.
@@ -69,6 +80,7 @@ impl Inbox {
         if self.state.replace(connection.connection_state()) != Some(connection.connection_state()) {
             self.wants_room = None; // nobody will have it, if this is the end
             self.changed.notify_waiters();
+            self.notify_lines();
         }
     }
 
@@ -101,6 +113,12 @@ impl Inbox {
                 }
             }
             Event::Writable => {} // `look_at` told already
+            Event::Rtp { transceiver, packet } => self.put_packet(transceiver, packet),
+            Event::KeyFrameRequest(id) => {
+                let line = self.lines.entry(id).or_default();
+                line.wants_key_frame = true;
+                line.changed.notify_waiters();
+            }
             other => {
                 if let Event::BufferedAmountLow(id) = other {
                     self.change(id, |_| {});
@@ -108,10 +126,29 @@ impl Inbox {
                 if self.events.len() == MAX_EVENTS {
                     self.events.pop_front();
                 }
+                if matches!(other, Event::SignalingStateChange(_) | Event::TrackRemoved(_)) {
+                    self.notify_lines(); // one may have been stopped
+                }
                 self.events.push_back(other);
                 self.changed.notify_waiters();
             }
         }
+    }
+
+    fn put_packet(&mut self, id: TransceiverId, packet: RtpIn) {
+        if self.is_orphan {
+            return;
+        }
+        let line = self.lines.entry(id).or_default();
+        if line.packets.len() == MAX_PACKETS {
+            line.packets.pop_front();
+        }
+        line.packets.push_back(packet);
+        line.changed.notify_waiters();
+    }
+
+    fn notify_lines(&self) {
+        self.lines.values().for_each(|line| line.changed.notify_waiters());
     }
 
     fn put_message(&mut self, id: ChannelId, message: Message) {
@@ -156,6 +193,7 @@ impl Inbox {
     /// Every handle is gone.
     pub fn orphan_all(&mut self) {
         self.is_orphan = true;
+        self.lines.clear();
         for id in self.channels.keys().copied().collect::<Vec<_>>() {
             self.orphan(id);
         }

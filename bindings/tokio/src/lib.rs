@@ -32,17 +32,20 @@ mod inbox;
 mod interfaces;
 mod requests;
 mod socket;
+mod transceiver;
 
 pub use channel::{ChannelClosed, DataChannel, SendError};
 pub use clock::random_seed;
 pub use connection::{ConnectError, PeerConnection};
 pub use endpoint::Endpoint;
 pub use interfaces::{local_addresses, local_interfaces};
+pub use transceiver::Transceiver;
 /// The engine.
 pub use wigwag;
 pub use wigwag::{
-    Candidate, ChannelInit, Config, ConnectionState, DescriptionError, Event, Failure, Gathering, IceCandidate,
-    Message, Reliability, SdpType, SessionDescription,
+    Candidate, ChannelInit, Codec, Config, ConnectionState, DescriptionError, Direction, Event, Failure, Gathering,
+    IceCandidate, MediaKind, Message, Reliability, RtpIn, RtpOut, SdpType, SessionDescription, TransceiverError,
+    TransceiverId, TransceiverInit, WriteRtpError,
 };
 
 #[cfg(doctest)]

@@ -53,7 +53,7 @@ pub use wigwag_crypto::default_provider;
 #[cfg(feature = "rust-crypto")]
 pub use wigwag_crypto::rust_crypto;
 pub use wigwag_crypto::{CryptoProvider, Provider};
-pub use wigwag_dtls::{Certificate, CertificateError, Fingerprint};
+pub use wigwag_dtls::{Certificate, CertificateError, Fingerprint, Version as DtlsVersion};
 pub use wigwag_ice::{Candidate, Config as IceConfig, EndpointEvent, Key, SocketError};
 pub use wigwag_media::{InboundStats, OutboundStats, PacketExtensions, Rid, RtpIn, RtpOut, Splice};
 pub use wigwag_proto::{

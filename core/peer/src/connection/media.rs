@@ -280,7 +280,9 @@ impl PeerConnection {
         out.segments() > 0
     }
 
-    pub(super) fn poll_media_event(&mut self) -> Option<Event> {
+    /// What happened of audio and video: packets, requests for key frames. For who leaves messages where they are for a
+    /// while; [`poll_event`](Self::poll_event) gives these before messages, too.
+    pub fn poll_media_event(&mut self) -> Option<Event> {
         loop {
             return Some(match self.media.poll_event()? {
                 MediaEvent::Rtp { line, packet } => Event::Rtp { transceiver: TransceiverId(line.0), packet },

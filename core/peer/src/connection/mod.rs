@@ -262,6 +262,14 @@ impl PeerConnection {
     pub fn selected_path(&self) -> Option<UdpPath> {
         self.ice.selected_path()
     }
+    /// How long the selected path takes there and back, smoothed, as its checks measure it.
+    pub fn round_trip_time(&self) -> Option<std::time::Duration> {
+        self.ice.round_trip_time()
+    }
+    /// The version of DTLS, once the peer is there.
+    pub fn dtls_version(&self) -> Option<wigwag_dtls::Version> {
+        self.dtls.version().filter(|_| self.dtls.is_connected())
+    }
     /// Our certificate's fingerprint, as our descriptions give it.
     pub fn local_fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
