@@ -18,7 +18,8 @@ pub async fn echo(transceiver: Transceiver) {
             let codec = transceiver.info().and_then(|info| info.codec(packet.payload_type).cloned());
             let Some(codec) = codec else { continue };
             let mut back = RtpOut::from(&packet);
-            (back.sequence_number, back.timestamp) = splice.next(packet.arrival, &packet, codec.clock_rate);
+            let Some(place) = splice.next(packet.arrival, &packet, codec.clock_rate) else { continue };
+            (back.sequence_number, back.timestamp) = place;
             // What can't be sent now is lost, as packets may be: the browser asks again, or for a key frame.
             if let Err(error) = transceiver.write_rtp(back) {
                 tracing::trace!(%error, "a packet was not sent back");
