@@ -8,14 +8,18 @@ const READY_LIMIT = 15_000;
 const STOP_LIMIT = 3_000;
 
 export class Server {
-  /** Starts it and waits for the line with its address. `listen` may name a port, to come back where an earlier one was. */
-  static async start(listen = '127.0.0.1:0') {
+  /**
+   * Starts it and waits for the line with its address. `listen` may name a port, to come back where an earlier one was;
+   * `enter` is a command that runs it elsewhere, `more` are further options.
+   */
+  static async start(listen = '127.0.0.1:0', { enter = [], more = [] } = {}) {
     const program = process.env.WIGWAG || BUILT;
     if (!existsSync(program))
       throw Error(`${program} is missing: build it with "cargo build --release", or name another in WIGWAG`);
-    const more = (process.env.WIGWAG_ARGS ?? '').split(' ').filter(Boolean);
+    const asked = (process.env.WIGWAG_ARGS ?? '').split(' ').filter(Boolean);
+    const command = [...enter, program, 'demo', '--listen', listen, ...more, ...asked];
     const server = new Server();
-    server.child = spawn(program, ['demo', '--listen', listen, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
+    server.child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
     server.exited = new Promise((done) => server.child.once('exit', (code, signal) => done(signal ?? code)));
     server.log = '';
     server.child.stderr.on('data', (data) => (server.log = (server.log + data).slice(-20_000)));
@@ -23,7 +27,7 @@ export class Server {
     const ready = new Promise((done) => {
       server.child.stdout.on('data', (data) => {
         out += data;
-        const line = out.match(/(http:\/\/127\.0\.0\.1:\d+)\/\s/);
+        const line = out.match(/(http:\/\/[\d.]+:\d+)\/\s/);
         if (line) done(line[1]);
       });
     });
