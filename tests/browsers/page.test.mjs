@@ -1,51 +1,15 @@
 // The demo page as a person uses it: connect, chat, watch the meters, lose the server, come back. In both browsers, at the
 // size of a desk and of a phone; screenshots are kept in tests/artefacts.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { after, before, describe, test } from 'node:test';
 import { BROWSERS, launch, withPage } from './lib/browser.mjs';
+import { SIZES, chat, fits, number, press, screenshot, shown, state, text } from './lib/page.mjs';
 import { Server } from './lib/server.mjs';
 
-const ARTEFACTS = fileURLToPath(new URL('../artefacts/', import.meta.url));
-const DESK = { width: 1280, height: 900 };
-const PHONE = { width: 390, height: 844 };
 const LIMIT = { timeout: 90_000 };
-mkdirSync(ARTEFACTS, { recursive: true });
 
-const text = (page, selector) => page.$eval(selector, (element) => element.textContent.trim());
-const number = async (page, selector) => Number.parseFloat(await text(page, selector));
-const state = (page, wanted, timeout = 10_000) =>
-  page.waitForFunction(
-    (wanted) => document.querySelector('#state').textContent === wanted,
-    { timeout, polling: 50 },
-    wanted,
-  );
-const shown = (page, selector, pattern, timeout = 10_000) =>
-  page.waitForFunction(
-    (selector, source, flags) => {
-      const element = document.querySelector(selector);
-      return !element.closest('[hidden]') && new RegExp(source, flags).test(element.textContent.trim());
-    },
-    { timeout, polling: 50 },
-    selector,
-    pattern.source,
-    pattern.flags,
-  );
 const messages = (page, kind) =>
   page.$$eval(`#chat-log .${kind}`, (all) => all.map((line) => line.firstChild.textContent));
-const press = (page, selector) =>
-  page.$eval(selector, (element) => element.scrollIntoView({ block: 'center' })).then(() => page.click(selector));
-
-async function chat(page, words) {
-  await page.type('#chat-input', words);
-  await page.keyboard.press('Enter');
-  await page.waitForFunction(
-    (words) => document.querySelector('#chat-log .echo:last-child')?.firstChild.textContent === words,
-    { timeout: 5000, polling: 50 },
-    words,
-  );
-}
 
 for (const name of BROWSERS) {
   describe(`page, ${name}`, { timeout: 600_000 }, () => {
@@ -66,11 +30,11 @@ for (const name of BROWSERS) {
       { timeout: 30_000 },
     );
 
-    for (const [place, size] of Object.entries({ desk: DESK, phone: PHONE })) {
+    for (const [place, size] of Object.entries(SIZES)) {
       test(`everything on the page works, ${place}`, LIMIT, (t) =>
         withPage(chrome.browser, 'about:blank', async (page) => {
           await page.setViewport(size);
-          await page.goto(server.origin);
+          await page.goto(`${server.origin}/#data`);
           await state(page, 'Connected');
           assert.equal(await text(page, '#connect'), 'Disconnect');
           assert.equal(await page.$$eval('#steps [data-step="done"]', (all) => all.length), 5);
@@ -113,13 +77,8 @@ for (const name of BROWSERS) {
             `${await text(page, '#throughput-summary')} ${await text(page, '#throughput-up')} MB/s up, ${await text(page, '#throughput-down')} MB/s down, round trip ${await text(page, '#rtt-median')} ms`,
           );
 
-          const { wide, inner } = await page.evaluate(() => ({
-            wide: document.documentElement.scrollWidth,
-            inner: innerWidth,
-          }));
-          assert.ok(wide <= inner, `the page is ${wide} wide in a window of ${inner}`);
-          await page.evaluate(() => scrollTo(0, 0));
-          await page.screenshot({ path: `${ARTEFACTS}page-${name}-${place}.png`, fullPage: place === 'phone' });
+          await fits(page);
+          await screenshot(page, `${name}-${place}-data`);
 
           await press(page, '#connect');
           await state(page, 'Not connected');
@@ -133,7 +92,7 @@ for (const name of BROWSERS) {
     }
 
     test('a run that is stopped, and one that a disconnect cuts off', LIMIT, () =>
-      withPage(chrome.browser, server.origin, async (page) => {
+      withPage(chrome.browser, `${server.origin}/#data`, async (page) => {
         await state(page, 'Connected');
         await page.select('#throughput-seconds', '60');
         await press(page, '#throughput-start');
@@ -151,7 +110,7 @@ for (const name of BROWSERS) {
     );
 
     test('by keyboard alone', LIMIT, () =>
-      withPage(chrome.browser, `${server.origin}/#wait`, async (page) => {
+      withPage(chrome.browser, `${server.origin}/#wait,data`, async (page) => {
         await page.bringToFront();
         assert.equal(await text(page, '#state'), 'Not connected');
         await page.keyboard.press('Tab');
@@ -251,14 +210,14 @@ for (const name of BROWSERS) {
     }
 
     test('the server goes and comes back', LIMIT, (t) =>
-      withPage(chrome.browser, server.origin, async (page) => {
+      withPage(chrome.browser, `${server.origin}/#data`, async (page) => {
         await state(page, 'Connected');
         const { address } = server;
         await server.stop('SIGKILL');
         const began = Date.now();
         await shown(page, '#error', /The server has gone/, 40_000);
         t.diagnostic(`noticed after ${((Date.now() - began) / 1000).toFixed(1)} s`);
-        await page.screenshot({ path: `${ARTEFACTS}page-${name}-server-gone.png` });
+        await screenshot(page, `${name}-server-gone`);
         if ((await text(page, '#connect')) === 'Disconnect') await press(page, '#connect');
         await press(page, '#connect');
         await shown(page, '#error', /The server does not answer/);

@@ -12,16 +12,45 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
+/// A script of the page, under its own name.
+macro_rules! script {
+    ($name:literal) => {
+        (concat!("/", $name), SCRIPT, include_str!(concat!("../page/", $name)))
+    };
+}
+
 /// Path, content type, content.
-const FILES: [(&str, &str, &str); 3] = [
+const FILES: &[(&str, &str, &str)] = &[
     ("/", HTML, include_str!("../page/index.html")),
     ("/page.css", CSS, include_str!("../page/page.css")),
-    ("/page.js", SCRIPT, include_str!("../page/page.js")),
+    script!("artificial.js"),
+    script!("call.js"),
+    script!("chart.js"),
+    script!("chat.js"),
+    script!("codecs.js"),
+    script!("connection.js"),
+    script!("dom.js"),
+    script!("facts.js"),
+    script!("file-worker.js"),
+    script!("files.js"),
+    script!("media-source.js"),
+    script!("media-stats.js"),
+    script!("page.js"),
+    script!("ping.js"),
+    script!("samples.js"),
+    script!("sha256.js"),
+    script!("signalling.js"),
+    script!("stats.js"),
+    script!("storage.js"),
+    script!("tabs.js"),
+    script!("throughput.js"),
+    script!("timeline.js"),
+    script!("transfer.js"),
 ];
 
 /// Routes for every file.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    FILES.into_iter().fold(Router::new(), |router, (path, kind, content)| {
+    FILES.iter().copied().fold(Router::new(), |router, (path, kind, content)| {
         let headers: [(HeaderName, &str); 4] = [
             (header::CONTENT_TYPE, kind),
             (header::CACHE_CONTROL, "no-cache"),
