@@ -3,9 +3,12 @@
 
 mod openssl;
 
+use std::collections::BTreeSet;
+
 use openssl::{Kind, Recording, decrypt};
 use wigwag_crypto::Provider;
 use wigwag_rtp::srtp::{Protector, SrtpProfile, Unprotector};
+use wigwag_rtp::{RtpPacket, rtcp};
 
 fn providers() -> [Provider; 2] {
     [wigwag_crypto::aws_lc_rs(), wigwag_crypto::rust_crypto()]
@@ -98,6 +101,38 @@ fn openssl_refuses_what_we_refuse() {
         let again = recording.packets[..9].to_vec();
         recording.packets.extend(again);
         assert_eq!(compare(&recording), good, "{profile:?}");
+    }
+}
+
+/// What browsers sent: see `recordings/record.py`. All of it was authentic to the libsrtp of who recorded it.
+#[test]
+fn what_browsers_send() {
+    for (name, text) in [
+        ("chromium-1", include_str!("recordings/chromium-1.txt")),
+        ("chromium-7", include_str!("recordings/chromium-7.txt")),
+        ("chromium-8", include_str!("recordings/chromium-8.txt")),
+        ("firefox-1", include_str!("recordings/firefox-1.txt")),
+        ("firefox-7", include_str!("recordings/firefox-7.txt")),
+        ("firefox-8", include_str!("recordings/firefox-8.txt")),
+    ] {
+        let recording = Recording::parse(text);
+        assert!(name.ends_with(&recording.profile.to_string()), "{name}");
+        assert_eq!(compare(&recording), recording.packets.len(), "{name}");
+
+        let (mut sources, mut reports, mut longest) = (BTreeSet::new(), 0, 0);
+        for ((kind, _), plain) in recording.packets.iter().zip(decrypt(&recording)) {
+            let plain = plain.unwrap();
+            match kind {
+                Kind::Rtp => {
+                    let packet = RtpPacket::parse(&plain).unwrap();
+                    assert!(packet.extensions().count() > 0, "{name}");
+                    sources.insert(packet.ssrc().0);
+                    longest = longest.max(plain.len());
+                }
+                Kind::Rtcp => reports += rtcp::packets(&plain).filter(|packet| packet.is_ok()).count(),
+            }
+        }
+        assert!(sources.len() >= 2 && reports >= 3 && longest > 500, "{name}: {sources:?} {reports} {longest}");
     }
 }
 
