@@ -17,8 +17,9 @@ use crate::outbound::Outbound;
 
 /// What a packet counts at most: five bits. RFC 3550 section 6.4.1.
 const MAX_BLOCKS: usize = 31;
-/// Bytes of a sender report without blocks.
+/// Bytes of reports without blocks.
 const SENDER_REPORT_LEN: usize = 28;
+const RECEIVER_REPORT_LEN: usize = 8;
 /// Bytes of a report block.
 const BLOCK_LEN: usize = 24;
 /// The least room that feedback about the transport is begun in: its head, and some packets.
@@ -92,7 +93,8 @@ impl Session {
         Some(len)
     }
 
-    /// Fills `room` with what is due. `None` if nothing of it fits.
+    /// Fills `room` with what is due; `None` if nothing of it fits. Each part is taken if it fits, so that room of exactly the length that
+    /// came out in more room gives the same again.
     fn compose(&self, now: Instant, room: &mut [u8]) -> Option<(usize, Taken)> {
         let end = room.len().min(self.config.max_packet).min(MAX_RTCP);
         let mut writer = RtcpWriter::new(room.get_mut(..end)?);
@@ -110,7 +112,7 @@ impl Session {
             let entry = FullIntraRequestEntry { ssrc, number: inbound.fir_number.wrapping_add(1) };
             taken.firs += usize::from(writer.full_intra_request(sender, &[entry]));
         }
-        if self.due.feedback && writer.room() >= MIN_FEEDBACK {
+        if self.due.feedback && self.config.max_packet.min(MAX_RTCP) >= writer.len() + MIN_FEEDBACK {
             taken.feedback = self.arrivals.write(&mut writer, sender);
         }
         let byes = self.due.byes.get(..self.due.byes.len().min(MAX_BLOCKS)).unwrap_or_default();
@@ -126,7 +128,8 @@ impl Session {
         let first = senders.next();
         let (ssrc, cname) = first.map_or_else(|| self.reporter(), |outbound| (outbound.ssrc, &outbound.cname));
 
-        let room = writer.room().checked_sub(SENDER_REPORT_LEN + name_len(cname))?;
+        let head_len = if first.is_some() { SENDER_REPORT_LEN } else { RECEIVER_REPORT_LEN };
+        let room = writer.room().checked_sub(head_len + name_len(cname))?;
         let mut blocks = [NO_BLOCK; MAX_BLOCKS];
         taken.blocks = self.fill(now, blocks.get_mut(..MAX_BLOCKS.min(room / BLOCK_LEN))?);
         let blocks = blocks.get(..taken.blocks)?;
