@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A bad cable. Runs a command in a new network namespace that has one neighbour, another new namespace, and nothing else:
+"""A bad cable. Runs a command in a new network namespace with one neighbour, another new namespace, and nothing else:
 
     unshare --net tests/lib/wire.py [--loss PERCENT] [--delay MS] [--seed N] -- COMMAND...
 
-The two are joined by a TAP device in each, whose frames go through this process. Of the UDP datagrams it loses the given
-percentage, each way, after a sequence of its own that the seed decides: the n-th datagram of a way is lost in every run or
-in none. All else (ARP, and the TCP that the test itself needs) only takes the delay, which is one way.
+The two are joined by a TAP device in each, whose frames go through this process. Of the UDP datagrams it loses the
+given percentage, each way, after a sequence of its own that the seed decides: the n-th datagram of a way is lost in
+every run or in none. All else (ARP, and the TCP that the test itself needs) only takes the delay, which is one way.
 
 The command is told in its environment:
 

@@ -1,4 +1,4 @@
-"""Sound and pictures of aiortc through the echo of `wigwag demo`: VP8, H.264 and Opus, encoded and decoded by aiortc."""
+"""Sound and pictures through the echo of `wigwag demo`: VP8, H.264 and Opus, encoded and decoded by aiortc."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def listen(frames: list[AudioFrame]) -> tuple[float, float]:
         channels = len(frame.layout.channels)
         assert (frame.format.name, frame.sample_rate) == ("s16", RATE)
         wave += array.array("h", bytes(frame.planes[0])[: frame.samples * channels * 2])[::channels]
-    rising = sum(a < 0 <= b for a, b in zip(wave, wave[1:]))
+    rising = sum(a < 0 <= b for a, b in zip(wave, wave[1:], strict=False))
     return rising * RATE / len(wave), math.sqrt(statistics.fmean(value * value for value in wave))
 
 
