@@ -6,6 +6,8 @@ mod connections;
 mod demo;
 mod echo;
 mod files;
+mod https;
+mod invitation;
 mod origin;
 mod pages;
 mod stats;
