@@ -53,6 +53,7 @@ fn inbound(stats: &InboundStats) -> Value {
         "nacks_sent": stats.nacks_sent,
         "plis_sent": stats.plis_sent,
         "recovered": stats.recovered,
+        "duplicates": stats.duplicates,
     })
 }
 

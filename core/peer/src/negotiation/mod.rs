@@ -277,6 +277,7 @@ impl Negotiation {
             _ => return Err(self.wrong_state("this remote description")),
         };
         let description = wigwag_sdp::SessionDescription::parse(&given.sdp)?;
+        section::check(&description)?;
         let mut sections = self.sections_of(given.kind, &description)?;
         let remote = RemoteTransport::of(&description, &sections)?;
         self.check_unchanged(remote.as_ref())?;

@@ -1,9 +1,11 @@
 //! M-lines: what each is used for, and what was said in it.
 
+use std::collections::HashSet;
+
 use wigwag_sdp::{Codec, Direction, ExtMap, MediaDescription, RidDirection, SessionDescription, Source, SourceGroup};
 
-use super::codecs;
 use super::transceivers::both;
+use super::{DescriptionError, codecs};
 use crate::transceiver::{MediaKind, Transceiver, TransceiverId};
 
 /// One m-line, in its place for ever.
@@ -223,6 +225,23 @@ pub(super) fn read(description: &SessionDescription) -> Vec<Section> {
         }
     };
     description.sections().map(section).collect()
+}
+
+/// What can't be meant: two sections of one name, or payload types that are none.
+pub(super) fn check(description: &SessionDescription) -> Result<(), DescriptionError> {
+    let mut mids = HashSet::new();
+    for media in &description.media {
+        if let Some(mid) = media.mid().filter(|mid| !mids.insert(*mid)) {
+            return Err(DescriptionError::Invalid(format!("two media sections have the mid {mid:?}")));
+        }
+        let is_payload_type = |format: &String| format.parse().ok().and_then(wigwag_rtp::PayloadType::new).is_some();
+        let wrong = media.formats.iter().find(|format| media.is_rtp() && !is_payload_type(format));
+        if let Some(wrong) = wrong.filter(|_| !media.is_rejected()) {
+            let reason = format!("the {} section has the payload type {wrong:?}, and there are 0 to 127", media.media);
+            return Err(DescriptionError::Invalid(reason));
+        }
+    }
+    Ok(())
 }
 
 /// The kind of a section with audio or video that could be used: RTCP has to share its port (RFC 8834 section 4.5), and
