@@ -91,3 +91,74 @@ impl Splice {
         source
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use wigwag_rtp::PayloadType;
+
+    use super::*;
+    use crate::PacketExtensions;
+
+    fn packet(ssrc: u32, sequence_number: u64, timestamp: u32) -> RtpIn {
+        RtpIn {
+            marker: false,
+            payload_type: PayloadType::PCMU,
+            sequence_number,
+            timestamp: RtpTimestamp(timestamp),
+            ssrc: Ssrc(ssrc),
+            rid: None,
+            arrival: Instant(0),
+            recovered: false,
+            extensions: PacketExtensions::default(),
+            payload: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn time_goes_on_over_changes() {
+        let mut splice = Splice::default();
+        let mut now = Instant(0);
+        let (mut last, mut number) = (RtpTimestamp(u32::MAX - 100), SequenceNumber(0));
+        splice.next(now, &packet(0, 65_536, last.0), 48_000);
+        for source in 1..20 {
+            now += Duration::from_millis(20);
+            let (next, timestamp) = splice.next(now, &packet(source, 70_000, source * 77_777), 48_000).unwrap();
+            assert_eq!((next, timestamp), (number.next(), last.plus(960)));
+            // Two packets in no time: still another frame.
+            let (next, timestamp) = splice.next(now, &packet(source + 100, 80_000, 0), 48_000).unwrap();
+            assert_eq!((next, timestamp), (number.plus(2), last.plus(961)));
+            (number, last) = (next, timestamp);
+        }
+    }
+
+    proptest! {
+        /// Whatever changes when, and in whatever order a source's packets come: no number is given twice.
+        #[test]
+        fn no_number_twice(steps in prop::collection::vec((0..4_u32, 0..8_u64, any::<bool>()), 1..300)) {
+            let (mut splice, mut newest, mut given) = (Splice::default(), [100_000_u64; 4], BTreeMap::new());
+            let mut highest: Option<SequenceNumber> = None;
+            let mut before = None;
+            for (at, (source, step, late)) in steps.into_iter().enumerate() {
+                let newest = &mut newest[source as usize];
+                let number = if late { *newest - step } else { *newest + step };
+                *newest = (*newest).max(number);
+                let result = splice.next(Instant(at as u64 * 1000), &packet(source, number, number as u32), 90_000);
+                if let (Some(highest), true) = (highest, before != Some(source)) {
+                    prop_assert_eq!(result.map(|(number, _)| number), Some(highest.next()));
+                }
+                before = Some(source);
+                let Some((outgoing, _)) = result else { continue };
+                let owner = given.entry(outgoing.0).or_insert((source, number));
+                prop_assert_eq!(*owner, (source, number));
+                if highest.is_none_or(|highest| outgoing.0.wrapping_sub(highest.0) < 0x8000) {
+                    highest = Some(outgoing);
+                }
+            }
+        }
+    }
+}

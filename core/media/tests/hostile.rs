@@ -20,6 +20,8 @@ enum Call {
     Rtcp(Vec<u8>),
     /// A packet with a sound header: payload type, number, source, payload.
     Sound(u8, u16, u8, Vec<u8>),
+    /// A packet with a transport-wide number.
+    Numbered(u16),
     Nack(Vec<u16>),
     Timeout,
     Write(usize),
@@ -40,6 +42,7 @@ fn calls() -> impl Strategy<Value = Call> {
         1 => vec(any::<u8>(), 0..100).prop_map(Call::Rtcp),
         10 => (96..99_u8, 0..400_u16, 0..6_u8, vec(any::<u8>(), 0..20)).prop_map(|(a, b, c, d)| Call::Sound(a, b, c, d)),
         1 => (96..99_u8, any::<u16>(), any::<u8>(), vec(any::<u8>(), 0..5)).prop_map(|(a, b, c, d)| Call::Sound(a, b, c, d)),
+        3 => prop_oneof![6 => 0..600_u16, 1 => any::<u16>()].prop_map(Call::Numbered),
         2 => vec(0..400_u16, 1..50).prop_map(Call::Nack),
         4 => Just(Call::Timeout),
         6 => prop_oneof![4 => Just(1400_usize), 1 => 0..400_usize].prop_map(Call::Write),
@@ -89,6 +92,11 @@ fn run(calls: Vec<(Call, u32)>) -> Vec<u8> {
                 let mut bytes = vec![0x80, payload_type, (number >> 8) as u8, number as u8, 0, 0, 0, 1, 0, 0, 0, ssrc];
                 bytes.extend(payload);
                 session.handle_rtp(now, &bytes);
+            }
+            Call::Numbered(number) => {
+                let [high, low] = number.to_be_bytes();
+                let header = [0x90, 96, high, low, 0, 0, 0, 1, 0, 0, 0, 5];
+                session.handle_rtp(now, &[&header[..], &[0xBE, 0xDE, 0, 1, 0x51, high, low, 0]].concat());
             }
             Call::Nack(numbers) => {
                 let mut room = [0; 400];

@@ -344,6 +344,3 @@ impl Session {
         self.dropped
     }
 }
-
-#[cfg(test)]
-mod tests;
