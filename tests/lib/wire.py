@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A bad cable. Runs a command in a new network namespace with one neighbour, another new namespace, and nothing else:
 
-    unshare --net tests/lib/wire.py [--loss PERCENT] [--delay MS] [--seed N] -- COMMAND...
+    unshare --net tests/lib/wire.py [--loss PERCENT] [--delay MS] [--seed N] COMMAND...
 
 The two are joined by a TAP device in each, whose frames go through this process. Of the UDP datagrams it loses the
 given percentage, each way, after a sequence of its own that the seed decides: the n-th datagram of a way is lost in
@@ -122,14 +122,34 @@ class Cable:
         return None
 
 
+def carry(cable: Cable, ways: dict[int, Way], child: subprocess.Popen[bytes]) -> int:
+    """Until the child ends. Gives its exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: child.send_signal(number))
+    try:
+        with selectors.DefaultSelector() as selector:
+            gone = os.pidfd_open(child.pid)
+            for source in (*ways, gone):
+                selector.register(source, selectors.EVENT_READ)
+            while child.poll() is None:
+                for key, _ in selector.select(cable.give()):
+                    if key.fd != gone:
+                        cable.take(key.fd, ways[key.fd])
+    finally:
+        child.kill()
+    return child.wait()
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--loss", type=float, default=0.0, metavar="PERCENT")
     arguments.add_argument("--delay", type=float, default=0.0, metavar="MS", help="one way")
     arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("command", nargs="+")
+    arguments.add_argument("command", nargs=argparse.REMAINDER)
     options = arguments.parse_args()
 
+    if not options.command:
+        arguments.error("a command is missing")
     if subprocess.run(["ip", "link", "show", "up"], check=True, capture_output=True).stdout:
         sys.exit("wire.py: start it in a new network namespace (unshare --net); this one is in use")
     here = os.open("/proc/self/ns/net", os.O_RDONLY)
@@ -141,30 +161,19 @@ def main() -> int:
 
     enter = f"nsenter --net=/proc/{holder.pid}/ns/net --"
     environment = {**os.environ, "WIRE_NEAR": NEAR, "WIRE_FAR": FAR, "WIRE_ENTER": enter}
-    child = subprocess.Popen(options.command, env=environment)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: child.send_signal(number))
-
     ways = {
         near: Way("from near to far", far, random.Random(f"{options.seed} near")),
         far: Way("from far to near", near, random.Random(f"{options.seed} far")),
     }
     cable = Cable(options.loss / 100, options.delay / 1000)
     try:
-        with selectors.DefaultSelector() as selector:
-            gone = os.pidfd_open(child.pid)
-            for source in (near, far, gone):
-                selector.register(source, selectors.EVENT_READ)
-            while child.poll() is None:
-                for key, _ in selector.select(cable.give()):
-                    if key.fd != gone:
-                        cable.take(key.fd, ways[key.fd])
+        child = subprocess.Popen(options.command, env=environment)
+        code = carry(cable, ways, child)
     finally:
-        child.kill()
         holder.kill()
     for way in ways.values():
         print(f"wire.py: {way.name}: {way.carried} frames carried, {way.lost} lost", file=sys.stderr)
-    return child.wait()
+    return code
 
 
 if __name__ == "__main__":
