@@ -102,6 +102,11 @@ impl History {
         }
     }
 
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.max_bytes);
+    }
+
     fn forget_oldest(&mut self) {
         let Some((first, number)) = self.order.pop_front() else { return };
         let place = self.place(number);

@@ -129,6 +129,35 @@ fn what_nobody_repairs_is_given_up() {
 }
 
 #[test]
+fn a_stream_that_is_held_goes_on() {
+    let mut alice = session(1);
+    let (hold, resume) = (line("0", None), line("0", send(MEDIA, Some(RTX))));
+    let mut numbers = Vec::new();
+    for n in 0..5 {
+        alice.set_line(Instant(0), VIDEO, resume.clone());
+        alice.write_rtp(Instant(0), VIDEO, packet(n, 100)).unwrap();
+        drain(&mut alice, Instant(0));
+        let mut room = [0; 1400];
+        let mut writer = RtcpWriter::new(&mut room);
+        writer.nack(Ssrc(9), MEDIA, [packet(n, 8).sequence_number]);
+        let len = writer.len();
+        let request = room[..len].to_vec();
+        alice.handle_rtcp(Instant(0), &request);
+        let len = alice.write_packet(Instant(0), &mut room).unwrap().len;
+        let again = wigwag_rtp::RtpPacket::parse(&room[..len]).unwrap();
+        assert_eq!(again.ssrc(), RTX);
+        numbers.push(again.sequence_number());
+        alice.set_line(Instant(0), VIDEO, hold.clone());
+        assert!(alice.can_transmit(), "BYE");
+        drain(&mut alice, Instant(0));
+        alice.handle_rtcp(Instant(0), &request);
+        assert!(!alice.can_transmit());
+    }
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].next()), "{numbers:?}");
+    assert_eq!(alice.stats(VIDEO).unwrap().outbound.packets, 5);
+}
+
+#[test]
 fn a_jump_starts_over_without_asking() {
     let mut pair = Pair::video(link(0.0), 1, true);
     pair.send_video(0..10, 500);

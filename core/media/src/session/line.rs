@@ -14,6 +14,9 @@ pub(super) struct Line {
     pub config: LineConfig,
     pub codecs: Codecs,
     pub outbound: Option<Outbound>,
+    /// What was sent before the line stopped sending: if the same source comes back, its numbers have to go on, or SRTP would take them for
+    /// old ones.
+    pub resting: Option<Outbound>,
     /// Of sources that are gone.
     pub past_inbound: InboundStats,
     pub past_outbound: OutboundStats,
@@ -63,6 +66,7 @@ impl Line {
             config,
             codecs,
             outbound: None,
+            resting: None,
             past_inbound: InboundStats::default(),
             past_outbound: OutboundStats::default(),
         }

@@ -154,32 +154,34 @@ impl Session {
         self.clock.set(now, wall_clock);
     }
 
-    /// Adds a line or changes it; streams that go on (the same SSRC) keep their state and counters. A source of ours that is replaced says
-    /// BYE, and what it had queued is dropped.
+    /// Adds a line or changes it; streams that go on (the same SSRC) keep their state and counters. A source of ours that is replaced, or
+    /// stops, says BYE, and what it had queued is dropped; if it is the next one to send on this line, it goes on where it was.
     pub fn set_line(&mut self, _now: Instant, id: LineId, config: LineConfig) {
         if self.closed {
             return;
         }
         let before = self.lines.remove(&id);
         let mut line = Line::new(config);
-        let mut outbound = None;
+        let wanted = line.config.send.clone();
         if let Some(before) = before {
             (line.past_inbound, line.past_outbound) = (before.past_inbound, before.past_outbound);
-            outbound = before.outbound;
+            (line.outbound, line.resting) = (before.outbound, before.resting);
         }
-        let ssrc = line.config.send.as_ref().map(|send| send.ssrc);
-        if let Some(gone) = outbound.take_if(|outbound| Some(outbound.ssrc) != ssrc) {
-            line.past_outbound.add(&gone.stats);
+        let ssrc = wanted.as_ref().map(|send| send.ssrc);
+        if let Some(mut gone) = line.outbound.take_if(|outbound| Some(outbound.ssrc) != ssrc) {
             self.retire(id, &gone);
-        }
-        line.outbound = match (&line.config.send, outbound) {
-            (Some(send), Some(mut outbound)) => {
-                outbound.set(send);
-                Some(outbound)
+            gone.history.clear();
+            if let Some(older) = line.resting.replace(gone) {
+                line.past_outbound.add(&older.stats);
             }
-            (Some(send), None) => Some(Outbound::new(send, self.config.history, &mut self.random)),
-            (None, _) => None,
-        };
+        }
+        if let Some(send) = wanted {
+            let resting = line.resting.take_if(|resting| resting.ssrc == send.ssrc);
+            let outbound = line.outbound.take().or(resting);
+            let mut outbound = outbound.unwrap_or_else(|| Outbound::new(&send, self.config.history, &mut self.random));
+            outbound.set(&send);
+            line.outbound = Some(outbound);
+        }
         self.resend.retain(|resend| resend.line != id);
         self.lines.insert(id, line);
         self.expect_sources(id);
@@ -335,7 +337,7 @@ impl Session {
         for source in self.sources.values().filter(|source| source.line == line) {
             source.inbound().into_iter().for_each(|inbound| stats.inbound.add(&inbound.stats()));
         }
-        known.outbound.iter().for_each(|outbound| stats.outbound.add(&outbound.stats));
+        known.resting.iter().chain(&known.outbound).for_each(|outbound| stats.outbound.add(&outbound.stats));
         Some(stats)
     }
 
