@@ -76,7 +76,7 @@ impl Transform {
             Self::Gcm { key, salt } => {
                 let (body, tag) = packet.split_last_chunk_mut::<TAG_LEN>()?;
                 let (header, payload) = body.split_at_mut_checked(header_len)?;
-                *tag = key.seal_in_place(&gcm_rtp_nonce(salt, ssrc, index), header, payload);
+                *tag = key.seal_in_place(&gcm_nonce(salt, ssrc, index), header, payload);
             }
         }
         Some(())
@@ -97,7 +97,7 @@ impl Transform {
             Self::Gcm { key, salt } => {
                 let (body, tag) = packet.split_last_chunk_mut::<TAG_LEN>()?;
                 let (header, payload) = body.split_at_mut_checked(header_len)?;
-                key.open_in_place(&gcm_rtp_nonce(salt, ssrc, index), header, payload, tag).ok()
+                key.open_in_place(&gcm_nonce(salt, ssrc, index), header, payload, tag).ok()
             }
         }
     }
@@ -117,7 +117,8 @@ impl Transform {
                 let (packet, trailer) = packet.split_at_mut_checked(len)?;
                 let (header, payload) = packet.split_first_chunk_mut::<RTCP_CLEAR_LEN>()?;
                 let (tag, trailing_word) = trailer.split_first_chunk_mut::<TAG_LEN>()?;
-                *tag = key.seal_in_place(&gcm_rtcp_nonce(salt, ssrc, index), &gcm_rtcp_aad(header, word), payload);
+                *tag =
+                    key.seal_in_place(&gcm_nonce(salt, ssrc, u64::from(index)), &gcm_rtcp_aad(header, word), payload);
                 trailing_word.copy_from_slice(&word);
             }
         }
@@ -151,7 +152,7 @@ impl Transform {
                 Some(())
             }
             Self::Gcm { key, salt } => {
-                let nonce = gcm_rtcp_nonce(salt, ssrc, index);
+                let nonce = gcm_nonce(salt, ssrc, u64::from(index));
                 let (sealed, word) = packet.split_last_chunk_mut::<INDEX_LEN>()?;
                 let (body, tag) = sealed.split_last_chunk_mut::<TAG_LEN>()?;
                 if u32::from_be_bytes(*word) & E_BIT != 0 {
@@ -180,20 +181,16 @@ fn counter_iv(salt: &[u8; 14], ssrc: Ssrc, index: u64) -> [u8; 16] {
     (salt ^ (u128::from(ssrc.0) << 64) ^ (u128::from(index) << 16)).to_be_bytes()
 }
 
-/// RFC 7714 section 8.1: 16 zeros, SSRC, rollover counter, sequence number; XOR the salt.
-fn gcm_rtp_nonce(salt: &[u8; 12], ssrc: Ssrc, index: u64) -> [u8; 12] {
-    gcm_nonce(salt, (u128::from(ssrc.0) << 48) | u128::from(index))
-}
-
-/// RFC 7714 section 9.1: 16 zeros, SSRC, 16 zeros, index; XOR the salt.
-fn gcm_rtcp_nonce(salt: &[u8; 12], ssrc: Ssrc, index: u32) -> [u8; 12] {
-    gcm_nonce(salt, (u128::from(ssrc.0) << 48) | u128::from(index))
-}
-
-fn gcm_nonce(salt: &[u8; 12], number: u128) -> [u8; 12] {
-    let [_, _, _, _, mut nonce @ ..] = number.to_be_bytes();
-    nonce.iter_mut().zip(salt).for_each(|(byte, salt)| *byte ^= salt);
-    nonce
+/// RFC 7714 section 8.1: 16 zeros, SSRC, rollover counter, sequence number; XOR the salt. And section 9.1: 16 zeros, SSRC,
+/// 16 zeros, SRTCP index; XOR the salt.
+///
+/// In two words, as the cipher reads it: what is written in smaller ones has to reach the memory first.
+fn gcm_nonce(salt: &[u8; 12], ssrc: Ssrc, index: u64) -> [u8; 12] {
+    let [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11] = *salt;
+    let upper = u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]) ^ (u64::from(ssrc.0) << 16) ^ (index >> 32);
+    let lower = u32::from_be_bytes([s8, s9, s10, s11]) ^ index as u32;
+    let ([n0, n1, n2, n3, n4, n5, n6, n7], [n8, n9, n10, n11]) = (upper.to_be_bytes(), lower.to_be_bytes());
+    [n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11]
 }
 
 /// RFC 7714 section 9.2: the first eight bytes, then E and the index.
