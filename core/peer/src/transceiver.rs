@@ -92,7 +92,7 @@ pub struct Transceiver {
     pub remote_track: Option<String>,
     /// The streams that the peer says its track belongs to.
     pub remote_streams: Vec<String>,
-    /// What both sides can send, the most wanted first, with the payload types that both use; without RTX.
+    /// What both sides can send, what the peer wants most first, with the payload types that both use; without RTX.
     pub codecs: Vec<Codec>,
 
     /// The codecs that the application wants, if it said.

@@ -26,12 +26,15 @@ impl Negotiation {
 
     /// The sections that there are, in their places; then what is new, in places that nobody uses or at the end.
     fn sections_to_offer(&self) -> Vec<Section> {
+        // An offer that waits for its answer may be made anew, and keeps its places.
+        let pending = self.pending_local.as_ref().filter(|_| self.state == SignalingState::HaveLocalOffer);
+        let base = pending.map_or(&self.sections, |applied| &applied.sections);
         let mut numbers = Numbers::default();
-        for media in self.sections.iter().filter_map(Section::as_media) {
+        for media in base.iter().filter_map(Section::as_media) {
             numbers.note(&media.codecs, &media.extensions);
         }
-        let mut sections: Vec<Section> = Vec::with_capacity(self.sections.len());
-        for (index, before) in self.sections.iter().enumerate() {
+        let mut sections: Vec<Section> = Vec::with_capacity(base.len());
+        for (index, before) in base.iter().enumerate() {
             let transceiver = self.transceivers.at(index).filter(|it| !it.is_stopping);
             sections.push(match (&before.usage, transceiver) {
                 (Usage::Data, _) => before.clone(),
