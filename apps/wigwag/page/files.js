@@ -84,6 +84,7 @@ class Item {
     if (why) this.words.textContent += ` ${why}`;
     this.kept = kept;
     if (!file) return;
+    this.blob = file;
     this.url = URL.createObjectURL(file);
     Object.assign(this.save, { href: this.url, download: this.file.name, hidden: false });
   }
@@ -103,7 +104,7 @@ class Item {
   forget() {
     if (this.url) URL.revokeObjectURL(this.url);
     if (this.storage?.directory) removeStored(this.storage.directory, this.name).catch(() => {});
-    this.storage = null;
+    this.storage = this.blob = this.url = null;
   }
 }
 

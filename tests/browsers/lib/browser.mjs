@@ -61,8 +61,11 @@ const FIREFOX_PREFERENCES = {
   'toolkit.telemetry.server': NOWHERE,
 };
 
-/** Starts `name` with a profile of its own; `close` ends it, whatever state it is in. */
-export async function launch(name) {
+/**
+ * Starts `name` with a profile of its own; `close` ends it, whatever state it is in. With `acceptInsecureCerts`, nobody need
+ * vouch for a server's certificate.
+ */
+export async function launch(name, { acceptInsecureCerts = false } = {}) {
   const executablePath = PROGRAMS[name];
   if (!existsSync(executablePath))
     throw Error(`${executablePath} is missing: install ${name} (tests/run browsers says how)`);
@@ -70,6 +73,7 @@ export async function launch(name) {
   const options = {
     executablePath,
     headless: true,
+    acceptInsecureCerts,
     userDataDir: profile,
     timeout: 60_000,
     protocolTimeout: 90_000,

@@ -27,7 +27,7 @@ export class Server {
     const ready = new Promise((done) => {
       server.child.stdout.on('data', (data) => {
         out += data;
-        const line = out.match(/(http:\/\/[\d.]+:\d+)\/\s/);
+        const line = out.match(/(https?:\/\/[\d.]+:\d+)\/\s/);
         if (line) done(line[1]);
       });
     });
