@@ -8,6 +8,7 @@ const CODECS = { chromium: ['VP8', 'VP9', 'H264', 'AV1'], firefox: ['VP8', 'VP9'
 const REPETITIONS = 10;
 const FIRST_FRAME_LIMIT = 500; // milliseconds from `connected` to the first decoded frame that came back, on loopback
 const SIZE = '640x360';
+const PROBES = 40; // packets of padding with which a sender may probe; Firefox does not count them
 const ROLES = ['offerer', 'answerer'];
 const LIMIT = { timeout: 180_000 };
 
@@ -156,12 +157,8 @@ inBrowsers('media', (media) => {
             `${entry.kind} ${way}: ${there} packets in the server's eyes, ${first} to ${last} in the browser's`,
           );
           assert.ok(first > 100, `${first} packets`);
-          // Firefox counts no packets of RTX, and a sender may probe with them where nothing was lost.
-          const again = way.startsWith('from') ? (entry.outbound.retransmitted ?? 0) : 0;
-          assert.ok(
-            there >= 0.97 * first && there - again <= 1.03 * last,
-            `${there}, not ${first} to ${last} packets ${way}`,
-          );
+          const most = 1.03 * last + (way.startsWith('from') ? PROBES : 0);
+          assert.ok(there >= 0.97 * first && there <= most, `${there}, not ${first} to ${last} packets ${way}`);
         }
       }
     });

@@ -19,13 +19,24 @@ function install() {
     const pc = new RTCPeerConnection({ iceServers: [] });
     const id = crypto.randomUUID?.() ?? String(Math.random());
     connections.set(id, pc);
-    pc.ondatachannel = ({ channel }) => echo(channel);
-    pc.onconnectionstatechange = () => /failed|closed/.test(pc.connectionState) && connections.delete(id);
+    pc.ondatachannel = ({ channel }) => echo(pc, channel);
+    pc.onconnectionstatechange = () => /failed|disconnected/.test(pc.connectionState) && end(pc);
     return { id, pc };
   }
-  function echo(channel) {
+  function echo(pc, channel) {
     channel.binaryType = 'arraybuffer';
     channel.onmessage = ({ data }) => channel.send(data);
+    channel.onclose = () => channel.label === 'echo' && end(pc);
+  }
+  /** What is over must not go on encoding. */
+  function end(pc) {
+    for (const { receiver } of pc.getTransceivers()) {
+      receiver.track.pulled?.pause();
+      clearInterval(receiver.asking);
+      receiver.asker?.terminate();
+    }
+    pc.close();
+    for (const [id, other] of connections) if (other === pc) connections.delete(id);
   }
   function mirror(pc) {
     for (const transceiver of pc.getTransceivers()) {
@@ -49,8 +60,9 @@ function install() {
     };`;
     const worker = new Worker(URL.createObjectURL(new Blob([source])));
     receiver.transform = new RTCRtpScriptTransform(worker);
+    receiver.asker = worker;
     let asked = 0;
-    setInterval(async () => {
+    receiver.asking = setInterval(async () => {
       const outbound = [...(await sender.getStats()).values()].find(({ type }) => type === 'outbound-rtp');
       if (!(outbound?.pliCount > asked)) return;
       asked = outbound.pliCount;
@@ -85,7 +97,7 @@ function install() {
     },
     async '/api/offer'({ media = [] }) {
       const { id, pc } = create();
-      echo(pc.createDataChannel('echo'));
+      echo(pc, pc.createDataChannel('echo'));
       for (const kind of media) pc.addTransceiver(kind, { direction: 'sendrecv' });
       mirror(pc);
       return { id, ...(await described(pc)) };
