@@ -103,6 +103,15 @@ fn without_rtx_only_if_packets_can_be_repeated() {
             assert_eq!(outbound.retransmitted_packets, 0);
             assert!(outbound.nacks_received > 0 && pair.received[1].len() < 1100);
         }
+        // Other keys, perhaps: what was kept must not be repeated with them.
+        let next = pair.network.stats().sent;
+        pair.network.drop_nth([next]);
+        pair.send_video(1100..1110, 500);
+        pair.sessions[0].allow_repeats(false);
+        pair.send_video(1110..1300, 500);
+        assert!(pair.sessions[0].stats(VIDEO).unwrap().outbound.nacks_received > outbound.nacks_received);
+        let later = pair.sessions[0].stats(VIDEO).unwrap().outbound;
+        assert_eq!(later.retransmitted_packets, outbound.retransmitted_packets);
     }
 }
 

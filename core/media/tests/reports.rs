@@ -85,6 +85,18 @@ fn round_trip_loss_and_jitter_are_reported() {
     assert!((300..700).contains(&outbound.remote_lost), "{outbound:?}");
     assert!((10..45).contains(&outbound.remote_fraction_lost), "{outbound:?}");
     assert!(outbound.remote_jitter < ms(1));
+
+    // The fraction is that since the report before, and the timestamp goes on while nothing is sent.
+    pair.network.set_default_link(Link { delay: ms(40), ..Link::default() });
+    pair.send_video(8000..11_000, 200);
+    let later = pair.sessions[0].stats(VIDEO).unwrap().outbound;
+    assert_eq!((later.remote_fraction_lost, later.remote_lost > 300), (0, true));
+    let last = (pair.now.as_micros() - 1000, packet(10_999, 8).timestamp);
+    pair.run_for(Duration::from_secs(2));
+    let report = pair.sessions[1].stats(VIDEO).unwrap().inbound.last_sender_report.unwrap();
+    let elapsed = report.arrival.as_micros() - 40_000 - last.0;
+    assert!(elapsed > 300_000);
+    assert!(u64::from(report.rtp.0.wrapping_sub(last.1.0)).abs_diff(elapsed * 9 / 100) < 2);
 }
 
 #[test]
@@ -289,6 +301,35 @@ fn transport_feedback_through_loss_and_wrap() {
     }
     assert!(told.len() + 100 > arrived.len(), "all but the last 50 ms");
     assert_eq!(told, arrived[..told.len()]);
+}
+
+#[test]
+fn feedback_that_does_not_fit_a_packet_follows_at_once() {
+    let mut bob = session(2);
+    bob.set_line(Instant(0), VIDEO, line("0", None));
+    for n in 0..3000 {
+        let number = ExtensionValue::TransportSequenceNumber(SequenceNumber(2 * n));
+        bob.handle_rtp(Instant(u64::from(n) * 10), &rtp(96, n, MEDIA.0, &[number]));
+    }
+    bob.handle_timeout(Instant(50_000));
+    let mut told = 0;
+    let packets = control(&mut bob, Instant(50_000));
+    for name in packets.iter().flatten() {
+        told += name.strip_prefix("TWCC ").map_or(0, |count| count.parse::<usize>().unwrap());
+    }
+    assert_eq!(told, 3000);
+    assert!(packets.len() > 1);
+}
+
+#[test]
+fn what_was_missing_before_a_jump_is_not_asked_for() {
+    let mut bob = session(2);
+    bob.set_line(Instant(0), VIDEO, line("0", None));
+    [1, 5].into_iter().for_each(|n| bob.handle_rtp(Instant(0), &rtp(96, n, MEDIA.0, &[])));
+    assert!(bob.can_transmit());
+    bob.handle_rtp(Instant(0), &rtp(96, 20_000, MEDIA.0, &[]));
+    assert!(!bob.can_transmit());
+    assert_eq!(bob.stats(VIDEO).unwrap().inbound.given_up, 3);
 }
 
 #[test]
