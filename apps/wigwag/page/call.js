@@ -8,7 +8,13 @@ import { backOf, sentOf } from "./media-stats.js";
 const SILENCE_LIMIT = 5000; // then it is said that nothing comes back
 
 const KINDS = ["video", "audio"];
-const STATUS = { idle: "", asking: "Asking for the picture …", negotiating: "Negotiating …", active: "On", ending: "Hanging up …" };
+const STATUS = {
+  idle: "",
+  asking: "Asking for the picture …",
+  negotiating: "Negotiating …",
+  active: "On",
+  ending: "Hanging up …",
+};
 
 export class Call {
   constructor(panel, { title, start, instead, open, isCamera }) {
@@ -69,7 +75,10 @@ export class Call {
     this.note("");
     try {
       if (!session.id)
-        throw new Explained("The server did not accept video.", "It gave this connection no id, so nothing can be added to it.");
+        throw new Explained(
+          "The server did not accept video.",
+          "It gave this connection no id, so nothing can be added to it.",
+        );
       this.become("asking");
       this.source = await open();
       if (this.session !== session) return this.release(); // it was closed meanwhile
@@ -89,7 +98,10 @@ export class Call {
     const stream = new MediaStream();
     this.transceivers = {};
     for (const kind of KINDS.filter((kind) => this.source[kind]))
-      this.transceivers[kind] = pc.addTransceiver(this.source[kind].track, { direction: "sendrecv", streams: [stream] });
+      this.transceivers[kind] = pc.addTransceiver(this.source[kind].track, {
+        direction: "sendrecv",
+        streams: [stream],
+      });
     preferCodec(this.transceivers.video, this.part("codec").value);
   }
 
@@ -101,7 +113,9 @@ export class Call {
     if (refused.includes("video") || refused.length === Object.keys(this.transceivers).length)
       throw new Explained(`The server did not accept ${words}.`, "It answered the offer, but refused this part of it.");
     for (const kind of refused) delete this.transceivers[kind];
-    const oneWay = KINDS.filter((kind) => this.transceivers[kind] && this.transceivers[kind].currentDirection !== "sendrecv");
+    const oneWay = KINDS.filter(
+      (kind) => this.transceivers[kind] && this.transceivers[kind].currentDirection !== "sendrecv",
+    );
     const notes = [this.source.note];
     if (refused.length) notes.push(`The server did not accept ${words}.`);
     if (oneWay.length) notes.push(`The server takes ${oneWay.join(" and ")}, but sends nothing back.`);
@@ -194,7 +208,8 @@ export class Call {
     try {
       await session.renegotiate(() => stop(transceivers));
     } catch (error) {
-      if (this.session === session) showExplained(this.part("error"), Explained.from(error, "The call could not be ended."));
+      if (this.session === session)
+        showExplained(this.part("error"), Explained.from(error, "The call could not be ended."));
     }
     this.become("idle");
   }

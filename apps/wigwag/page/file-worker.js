@@ -14,13 +14,15 @@ let keeper; // { kept, why, write(bytes), file() }
 
 async function onDisk({ directory, name }) {
   const root = await navigator.storage.getDirectory();
-  const handle = await (await root.getDirectoryHandle(directory, { create: true })).getFileHandle(name, { create: true });
+  const handle = await (
+    await root.getDirectoryHandle(directory, { create: true })
+  ).getFileHandle(name, { create: true });
   const access = await handle.createSyncAccessHandle();
   let at = 0;
   return {
     kept: "disk",
     write(bytes) {
-      for (let done = 0; done < bytes.length; ) {
+      for (let done = 0; done < bytes.length;) {
         const written = access.write(bytes.subarray(done), { at });
         if (!written) throw Error("the disk took nothing more");
         done += written;
@@ -76,7 +78,9 @@ function down(buffer) {
 async function finish() {
   const { kept, why } = keeper;
   const file = await keeper.file();
-  postMessage({ finished: { sent: sent.digest(), received: received.digest(), bytes: received.length, kept, why, file } });
+  postMessage({
+    finished: { sent: sent.digest(), received: received.digest(), bytes: received.length, kept, why, file },
+  });
 }
 
 async function handle(message) {

@@ -10,14 +10,37 @@ class Item {
   constructor(file, queue) {
     Object.assign(this, { file, queue, state: "waiting", transfer: null, name: crypto.randomUUID?.() ?? "" });
     const bar = (way, words) => {
-      const progress = element("progress", { max: Math.max(file.size, 1), value: 0, attributes: { "aria-label": `${file.name}, ${words}` } });
-      return { row: element("div", { className: `way ${way}` }, element("span", { className: "key " + way, textContent: words }), progress), progress };
+      const progress = element("progress", {
+        max: Math.max(file.size, 1),
+        value: 0,
+        attributes: { "aria-label": `${file.name}, ${words}` },
+      });
+      return {
+        row: element(
+          "div",
+          { className: `way ${way}` },
+          element("span", { className: "key " + way, textContent: words }),
+          progress,
+        ),
+        progress,
+      };
     };
     this.bars = { up: bar("up", "there"), down: bar("down", "back") };
     this.words = element("p", { className: "status", attributes: { role: "status" } });
     this.hash = element("p", { className: "hash" });
-    this.cancelButton = element("button", { type: "button", className: "cancel", textContent: "Cancel", onclick: () => this.cancel() });
-    this.removeButton = element("button", { type: "button", className: "remove", textContent: "Remove", onclick: () => this.remove(), hidden: true });
+    this.cancelButton = element("button", {
+      type: "button",
+      className: "cancel",
+      textContent: "Cancel",
+      onclick: () => this.cancel(),
+    });
+    this.removeButton = element("button", {
+      type: "button",
+      className: "remove",
+      textContent: "Remove",
+      onclick: () => this.remove(),
+      hidden: true,
+    });
     this.save = element("a", { className: "button save", textContent: "Save what came back", hidden: true });
     this.row = element(
       "li",
@@ -115,7 +138,9 @@ export const files = {
   /** With a connection the queue moves; without (`null`), what is on the way has failed and the rest waits. */
   enable(pc) {
     this.pc = pc;
-    if (!pc) for (const { transfer } of this.items) transfer?.break(new Explained("The connection ended before it was all back."));
+    if (!pc)
+      for (const { transfer } of this.items)
+        transfer?.break(new Explained("The connection ended before it was all back."));
     $("files-state").textContent = pc ? "" : "Connect first; what you choose waits.";
     this.next();
   },

@@ -82,7 +82,8 @@ function fromStream(stream, kind) {
 function explained(error, what) {
   const said = `The browser says: ${error.message || error.name}.`;
   if (isRefused(error)) {
-    const hint = what === "screen" ? "" : "It can be allowed in the browser's settings for this page, beside its address. ";
+    const hint =
+      what === "screen" ? "" : "It can be allowed in the browser's settings for this page, beside its address. ";
     return new Explained(`The permission to use the ${what} was refused.`, said, hint + INSTEAD);
   }
   if (error.name === "NotReadableError" || error.name === "AbortError")

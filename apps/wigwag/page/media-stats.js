@@ -23,10 +23,8 @@ export async function backOf({ receiver }) {
   return { text: describe(inbound, report), level: level(inbound) };
 }
 
-/** How loud, over full scale (audioLevel is linear). */
+/** How loud (audioLevel is linear, of full scale). Of what is muted not every browser tells a level. */
 function level(inbound) {
-  if (!inbound) return "nothing yet";
-  const { audioLevel } = inbound;
-  if (!Number.isFinite(audioLevel)) return inbound.packetsReceived ? "comes back" : "nothing yet";
-  return audioLevel > 0 ? `${(20 * Math.log10(audioLevel)).toFixed(0)} dB` : "silence";
+  if (!inbound?.packetsReceived) return "nothing yet";
+  return inbound.audioLevel > 0 ? `${(20 * Math.log10(inbound.audioLevel)).toFixed(0)} dB` : "comes back";
 }

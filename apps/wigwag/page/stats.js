@@ -31,7 +31,9 @@ class Chart {
     this.lines = lines.map(([whose, which, words], i) => {
       const way = ["up", "down"][i];
       const value = element("dd", { textContent: "–" });
-      card.querySelector("dl").append(element("div", {}, element("dt", { className: `key ${way}`, textContent: words }), value));
+      card
+        .querySelector("dl")
+        .append(element("div", {}, element("dt", { className: `key ${way}`, textContent: words }), value));
       return { whose, which, way, value, values: [] };
     });
     $("stats-charts").append(card);
@@ -62,7 +64,8 @@ class Chart {
 
 const charts = CHARTS.map((chart) => new Chart(chart));
 
-const row = (cells, name = "td") => element("tr", {}, ...cells.map((cell) => element(name, { textContent: cell ?? "–" })));
+const row = (cells, name = "td") =>
+  element("tr", {}, ...cells.map((cell) => element(name, { textContent: cell ?? "–" })));
 
 function table(id, heads, rows, none) {
   $(id).replaceChildren(

@@ -118,7 +118,11 @@ export class Transfer {
   read(from) {
     const slice = this.file.slice(from, from + SLICE).arrayBuffer();
     const read = slice.catch((error) => {
-      throw new Explained("The file can't be read.", `The browser says: ${error.message}`, "It may have changed since it was chosen.");
+      throw new Explained(
+        "The file can't be read.",
+        `The browser says: ${error.message}`,
+        "It may have changed since it was chosen.",
+      );
     });
     read.catch(() => {}); // whoever awaits it hears of it; if nobody does, it does not matter
     return read;
