@@ -95,10 +95,13 @@ impl History {
         }
     }
 
-    /// Forgets what is too old.
+    /// Forgets what is too old. A ring that has grown and is empty is given back.
     pub fn forget(&mut self, now: Instant) {
         while self.order.front().is_some_and(|(sent, _)| now - *sent > MAX_AGE) {
             self.forget_oldest();
+        }
+        if self.order.is_empty() && self.slots.len() > MIN_PLACES {
+            self.clear();
         }
     }
 
@@ -175,7 +178,7 @@ mod tests {
         let later = now + Duration::from_secs(3);
         assert!(!has(&history, later, 100));
         history.forget(later);
-        assert_eq!((history.bytes(), history.order.len()), (0, 0));
+        assert_eq!((history.bytes(), history.order.len(), history.slots.len()), (0, 0, 0));
         // Number.
         (0..10_000_u16).for_each(|number| history.push(later, packet(number, 1)));
         assert!(has(&history, later, 9_999 - 2047) && !has(&history, later, 9_999 - 2048));

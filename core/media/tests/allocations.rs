@@ -131,5 +131,5 @@ fn an_idle_session_holds_little() {
         }
     }
     let idle = held_by(call);
-    assert!(idle < fresh + (400 << 10), "{fresh} bytes when fresh, {idle} when idle");
+    assert!(idle < fresh + (16 << 10), "{fresh} bytes when fresh, {idle} when idle");
 }
