@@ -89,3 +89,83 @@ fn content(message: &Message) -> Result<&[u8], TransferError> {
         false => Ok(&message.data),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+    use wigwag_tokio::{ChannelInit, Endpoint, PeerConnection};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// A channel to the service, over real sockets on loopback, and what keeps it alive.
+    async fn channel() -> (DataChannel, [PeerConnection; 2]) {
+        let endpoint = || Endpoint::bind(&["127.0.0.1".parse().unwrap()], 0).unwrap();
+        let (here, there) = (endpoint().connection().unwrap(), endpoint().connection().unwrap());
+        let init = ChannelInit { protocol: PROTOCOL.to_owned(), ..ChannelInit::default() };
+        let ours = here.create_data_channel("a file", init).unwrap();
+        here.set_local_description(here.create_offer().unwrap()).unwrap();
+        there.set_remote_description(here.local_description().unwrap()).unwrap();
+        there.set_local_description(there.create_answer().unwrap()).unwrap();
+        here.set_remote_description(there.local_description().unwrap()).unwrap();
+        let theirs = timeout(SOON, there.accept()).await.expect("the channel arrives").unwrap();
+        tokio::spawn(serve(theirs));
+        (ours, [here, there])
+    }
+
+    /// What comes back on `messages`, until the service closes the channel or a verdict comes.
+    async fn told(messages: Vec<Message>) -> (Vec<Message>, serde_json::Value) {
+        let (channel, _alive) = channel().await;
+        for message in messages {
+            channel.send(message).await.unwrap();
+        }
+        let mut back = Vec::new();
+        loop {
+            let message = timeout(SOON, channel.receive()).await.expect("a verdict").expect("a verdict before the end");
+            match message.as_str() {
+                Some(text) => return (back, serde_json::from_str(text).unwrap()),
+                None => back.push(message),
+            }
+        }
+    }
+
+    fn header(size: i64) -> Message {
+        Message::text(format!(r#"{{"name":"a","size":{size},"type":""}}"#))
+    }
+
+    #[tokio::test]
+    async fn every_piece_comes_back_and_then_the_hash() {
+        let pieces = [Message::binary("ab"), Message::binary(""), Message::binary("c")];
+        let (back, verdict) = told([vec![header(3)], pieces.to_vec()].concat()).await;
+        assert!(back == pieces);
+        // FIPS 180-4's own example.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(verdict, serde_json::json!({ "sha256": abc, "bytes": 3 }));
+    }
+
+    #[tokio::test]
+    async fn an_empty_file_has_a_hash_too() {
+        let (back, verdict) = told(vec![header(0)]).await;
+        let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert!(back.is_empty() && verdict == serde_json::json!({ "sha256": nothing, "bytes": 0 }), "{verdict}");
+    }
+
+    #[tokio::test]
+    async fn what_breaks_the_rules_is_answered_in_words() {
+        let long = Message::text(format!(r#"{{"name":"{}","size":0}}"#, "x".repeat(MAX_HEADER)));
+        for (messages, words) in [
+            (vec![Message::text("no header")], "not a header"),
+            (vec![Message::binary("{}")], "not a header"),
+            (vec![header(-1)], "not a header"),
+            (vec![long], "longer than"),
+            (vec![header(2), Message::binary("abc")], "more bytes"),
+            (vec![header(2), Message::text("ab")], "text where"),
+        ] {
+            let (_, verdict) = told(messages).await;
+            assert!(verdict["error"].as_str().unwrap().contains(words), "{words}: {verdict}");
+        }
+    }
+}
