@@ -30,7 +30,12 @@ const decoded = (page, which = 'call') =>
       return [...(await transceiver.receiver.getStats()).values()].find(({ type }) => type === 'inbound-rtp') ?? {};
     };
     const [video, audio] = [await of('video'), await of('audio')];
-    return { frames: video.framesDecoded ?? 0, width: video.frameWidth, height: video.frameHeight, samples: audio.totalSamplesReceived ?? 0 };
+    return {
+      frames: video.framesDecoded ?? 0,
+      width: video.frameWidth,
+      height: video.frameHeight,
+      samples: audio.totalSamplesReceived ?? 0,
+    };
   }, which);
 
 /** Waits until `more` frames are decoded than now. */
@@ -40,7 +45,8 @@ async function flows(page, which = 'call', more = 20) {
   for (;;) {
     const now = await decoded(page, which);
     if (now.frames >= frames + more) return now;
-    if (Date.now() > until) throw Error(`${now.frames - frames} frames came back in 15 s, not ${more}: ${await text(page, `#${which}`)}`);
+    if (Date.now() > until)
+      throw Error(`${now.frames - frames} frames came back in 15 s, not ${more}: ${await text(page, `#${which}`)}`);
     await new Promise((done) => setTimeout(done, 100));
   }
 }
@@ -120,7 +126,9 @@ for (const name of BROWSERS) {
 
     test('in every codec that the browser has; changed during the call', LIMIT, (t) =>
       connected(async (page) => {
-        const codecs = await page.$$eval(`${part('call', 'codec')} option`, (all) => all.map(({ value }) => value).filter(Boolean));
+        const codecs = await page.$$eval(`${part('call', 'codec')} option`, (all) =>
+          all.map(({ value }) => value).filter(Boolean),
+        );
         assert.ok(codecs.includes('VP8') && codecs.includes('VP9'), codecs.join());
         await page.select(part('call', 'codec'), codecs.at(-1));
         await start(page);
@@ -154,7 +162,11 @@ for (const name of BROWSERS) {
 
         await press(page, part('call', 'camera'));
         await shown(page, part('call', 'camera'), /^Switch camera on$/);
-        assert.equal(await page.evaluate(() => wigwag.calls.call.source.video.track.readyState), 'ended', 'the device is let go');
+        assert.equal(
+          await page.evaluate(() => wigwag.calls.call.source.video.track.readyState),
+          'ended',
+          'the device is let go',
+        );
         await press(page, part('call', 'camera'));
         await shown(page, part('call', 'camera'), /^Switch camera off$/);
         await flows(page);
@@ -208,7 +220,11 @@ for (const name of BROWSERS) {
       connected(async (page) => {
         await without(page, 'NotAllowedError', 'Permission denied');
         await press(page, part('call', 'start'));
-        await shown(page, part('call', 'error'), /permission to use the camera and the microphone was refused.*Permission denied/s);
+        await shown(
+          page,
+          part('call', 'error'),
+          /permission to use the camera and the microphone was refused.*Permission denied/s,
+        );
         await calling(page, 'call', 'idle');
         await screenshot(page, `${name}-call-refused`);
         await start(page, 'call', 'instead');
@@ -222,7 +238,12 @@ for (const name of BROWSERS) {
         await page.evaluate(() => {
           const real = window.fetch;
           window.fetch = (url, options) =>
-            real(url, options?.body ? { ...options, body: options.body.replaceAll(/(VP8|VP9|H264|AV1|H265)\/90000/g, 'none/90000') } : options);
+            real(
+              url,
+              options?.body
+                ? { ...options, body: options.body.replaceAll(/(VP8|VP9|H264|AV1|H265)\/90000/g, 'none/90000') }
+                : options,
+            );
         });
         await press(page, part('call', 'start'));
         await shown(page, part('call', 'error'), /^The server did not accept video\./);
@@ -269,7 +290,8 @@ for (const name of BROWSERS) {
         await flows(page);
         await tab(page, 'stats');
         await shown(page, '#stats-media', /video.*VP8|video.*VP9|video.*H264|video.*AV1/, 15_000);
-        const value = (chart, line) => `#stats-charts .chart-card:nth-child(${chart}) .figures div:nth-child(${line}) dd`;
+        const value = (chart, line) =>
+          `#stats-charts .chart-card:nth-child(${chart}) .figures div:nth-child(${line}) dd`;
         for (const line of [1, 2]) {
           await shown(page, value(1, line), /[kM]bit\/s$/, 15_000);
           await shown(page, value(2, line), /[kM]bit\/s$/, 15_000);

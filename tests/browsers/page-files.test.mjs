@@ -1,7 +1,7 @@
 // The demo page's files: there and back with the hash compared, cancelled on the way, queued, refused, and without a disk.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -11,6 +11,7 @@ import { Server } from './lib/server.mjs';
 
 const LIMIT = { timeout: 120_000 };
 const LARGE = 50_000_000;
+const MEMORY_LIMIT = 20_000; // kB that the server may grow by, whatever the size of the file
 
 for (const name of BROWSERS) {
   describe(`files, ${name}`, { timeout: 600_000 }, () => {
@@ -44,19 +45,27 @@ for (const name of BROWSERS) {
       { timeout: 30_000 },
     );
 
+    /** In kB; /proc is there wherever these tests' namespaces are. */
+    const peakMemory = () =>
+      Number(readFileSync(`/proc/${server.child.pid}/status`, 'utf8').match(/VmHWM:\s+(\d+)/)[1]);
     const choose = async (page, ...titles) =>
       (await page.$('#files-input')).uploadFile(...titles.map((title) => made[title].path));
     const row = (at) => `#files-list li:nth-child(${at})`;
     const outcome = (page, at, wanted, timeout = 60_000) =>
-      page.waitForFunction(
-        (row) => !['waiting', 'running'].includes(document.querySelector(row)?.dataset.file),
-        { timeout, polling: 100 },
-        row(at),
-      ).then(async () => {
-        const { state, words } = await page.$eval(row(at), (item) => ({ state: item.dataset.file, words: item.innerText }));
-        assert.equal(state, wanted, words);
-        return words;
-      });
+      page
+        .waitForFunction(
+          (row) => !['waiting', 'running'].includes(document.querySelector(row)?.dataset.file),
+          { timeout, polling: 100 },
+          row(at),
+        )
+        .then(async () => {
+          const { state, words } = await page.$eval(row(at), (item) => ({
+            state: item.dataset.file,
+            words: item.innerText,
+          }));
+          assert.equal(state, wanted, words);
+          return words;
+        });
     /** What "Save what came back" would save, hashed by the browser's own code. */
     const saved = (page, at) =>
       page.evaluate(async (at) => {
@@ -83,6 +92,7 @@ for (const name of BROWSERS) {
           await page.setViewport(size);
           await page.goto(`${server.origin}/#files`);
           await state(page, 'Connected');
+          const before = peakMemory();
           await choose(page, 'large.bin');
           await shown(page, `${row(1)} .status`, /MB there at .* back at/);
           await screenshot(page, `${name}-${place}-files-running`);
@@ -90,7 +100,9 @@ for (const name of BROWSERS) {
           assert.match(words, /Identical on both sides and back\./);
           assert.ok(words.includes(`SHA-256 ${made['large.bin'].sha256}`), words);
           assert.equal(await page.evaluate(() => [...wigwag.files.items][0].kept), 'disk');
-          t.diagnostic(words.match(/[\d.]+ s, [\d.]+ MB\/s each way/)[0]);
+          const grown = peakMemory() - before;
+          assert.ok(grown < MEMORY_LIMIT, `the server grew by ${grown} kB`);
+          t.diagnostic(`${words.match(/[\d.]+ s, [\d.]+ MB\/s each way/)[0]}, the server grew by ${grown} kB`);
           await fits(page);
           await screenshot(page, `${name}-${place}-files`);
           assert.equal(await stored(page), 1);
@@ -120,13 +132,20 @@ for (const name of BROWSERS) {
       withPage(chrome.browser, `${server.origin}/#files`, async (page) => {
         await state(page, 'Connected');
         await choose(page, 'large.bin', 'second.bin', 'empty.bin');
-        await page.waitForFunction((row) => document.querySelector(`${row} .way.down progress`)?.value > 1e6, {}, row(1));
+        await page.waitForFunction(
+          (row) => document.querySelector(`${row} .way.down progress`)?.value > 1e6,
+          {},
+          row(1),
+        );
         await press(page, `${row(2)} .cancel`);
         await press(page, `${row(1)} .cancel`);
         assert.match(await outcome(page, 1, 'cancelled', 5000), /Cancelled/);
         await outcome(page, 2, 'cancelled', 5000);
         await outcome(page, 3, 'done', 10_000);
-        const { up, total } = await page.$eval(`${row(1)} .way.up progress`, (bar) => ({ up: bar.value, total: bar.max }));
+        const { up, total } = await page.$eval(`${row(1)} .way.up progress`, (bar) => ({
+          up: bar.value,
+          total: bar.max,
+        }));
         assert.ok(up > 0 && up < total, `${up} of ${total}`);
         await choose(page, 'second.bin');
         await outcome(page, 4, 'done');
@@ -139,7 +158,11 @@ for (const name of BROWSERS) {
         await shown(page, `${row(1)} .status`, /Waiting/);
         await shown(page, '#files-state', /Connect first/);
         await press(page, '#connect');
-        await page.waitForFunction((row) => document.querySelector(`${row} .way.down progress`)?.value > 1e6, {}, row(1));
+        await page.waitForFunction(
+          (row) => document.querySelector(`${row} .way.down progress`)?.value > 1e6,
+          {},
+          row(1),
+        );
         await press(page, '#connect');
         assert.match(await outcome(page, 1, 'failed', 5000), /The connection ended/);
       }),
@@ -183,7 +206,15 @@ for (const name of BROWSERS) {
           ]);
         });
         const errors = answers.map((heard) => JSON.parse(heard.at(-1) ?? '{}').error);
-        const wanted = [/not a header/, /not a header.*binary/, /not a header/, /more bytes/, /text where/, /more bytes/, /longer than/];
+        const wanted = [
+          /not a header/,
+          /not a header.*binary/,
+          /not a header/,
+          /more bytes/,
+          /text where/,
+          /more bytes/,
+          /longer than/,
+        ];
         for (const [i, pattern] of wanted.entries()) assert.match(errors[i] ?? 'nothing', pattern);
       }),
     );

@@ -64,7 +64,9 @@ describe('serving', { timeout: 60_000 }, () => {
     new Promise((done, fail) => {
       const asked = request(server.origin + path, { method, headers }, (response) => {
         let text = '';
-        response.on('data', (data) => (text += data)).on('end', () => done({ status: response.statusCode, headers: response.headers, text }));
+        response
+          .on('data', (data) => (text += data))
+          .on('end', () => done({ status: response.statusCode, headers: response.headers, text }));
       });
       asked.on('error', fail).end(body);
     });
@@ -93,12 +95,16 @@ describe('serving', { timeout: 60_000 }, () => {
       seen.add(path);
       const { status, headers, text } = await ask('GET', path);
       assert.equal(status, 200, path);
-      assert.match(headers['content-type'], path === '/' ? /^text\/html/ : path.endsWith('.css') ? /^text\/css/ : /^text\/javascript/);
+      assert.match(
+        headers['content-type'],
+        path === '/' ? /^text\/html/ : path.endsWith('.css') ? /^text\/css/ : /^text\/javascript/,
+      );
       assert.match(headers['content-security-policy'], /default-src 'none'/);
       assert.equal(headers['x-content-type-options'], 'nosniff');
       const outside = text.match(/\b(?:https?:)?\/\/(?!www\.w3\.org\/2000\/svg)[a-z0-9.-]+\.[a-z]{2,}/gi) ?? [];
       assert.deepEqual(outside, [], path);
-      for (const [, name] of text.matchAll(/from "\.\/([a-z0-9-]+\.js)"|import "\.\/([a-z0-9-]+\.js)"/g)) queue.push(`/${name}`);
+      for (const [, name] of text.matchAll(/from "\.\/([a-z0-9-]+\.js)"|import "\.\/([a-z0-9-]+\.js)"/g))
+        queue.push(`/${name}`);
       if (path === '/') for (const [, script] of text.matchAll(/<script[^>]* src="([^"]+)"/g)) queue.push(script);
     }
     assert.ok(seen.size > 15, [...seen].join(' '));
