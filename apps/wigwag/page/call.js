@@ -84,7 +84,6 @@ export class Call {
       if (this.session !== session) return this.release(); // it was closed meanwhile
       this.note(this.source.note);
       this.showLocal();
-      this.source.video.track.addEventListener("ended", () => this.hangUp()); // "Stop sharing"
       this.become("negotiating");
       const answer = await session.renegotiate((pc) => this.addTransceivers(pc));
       if (this.session !== session) return;
@@ -127,7 +126,9 @@ export class Call {
 
   showLocal() {
     const local = this.part("local");
-    local.srcObject = new MediaStream([this.source.video.track]);
+    const { track } = this.source.video;
+    track.addEventListener("ended", () => this.source?.video.track === track && this.hangUp()); // "Stop sharing", or unplugged
+    local.srcObject = new MediaStream([track]);
     local.classList.toggle("mirrored", this.source.video.kind === "camera");
     play(local);
   }
