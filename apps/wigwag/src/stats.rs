@@ -54,6 +54,7 @@ fn inbound(stats: &InboundStats) -> Value {
         "plis_sent": stats.plis_sent,
         "recovered": stats.recovered,
         "duplicates": stats.duplicates,
+        "probes": stats.probes,
     })
 }
 

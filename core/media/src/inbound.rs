@@ -79,6 +79,7 @@ impl InboundStats {
         self.too_late += other.too_late;
         self.given_up += other.given_up;
         self.probe_bytes += other.probe_bytes;
+        self.probes += other.probes;
         let newer = [self.last_sender_report, other.last_sender_report];
         self.last_sender_report = newer.into_iter().flatten().max_by_key(|report| report.arrival);
     }

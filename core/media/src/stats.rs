@@ -42,6 +42,8 @@ pub struct InboundStats {
     pub given_up: u64,
     /// Bytes of RTX packets that carried nothing: probes for bandwidth.
     pub probe_bytes: u64,
+    /// How many packets these were.
+    pub probes: u64,
     /// The last sender report of any of the streams.
     pub last_sender_report: Option<LastSenderReport>,
 }

@@ -16,7 +16,7 @@ export function inBrowsers(title, body, names = BROWSERS) {
       const media = { name, server: undefined };
       let chrome;
       media.pages = (work, path = '/#wait') =>
-        withPage(chrome.browser, media.server.origin + path, async (page) => {
+        withPage(chrome.browser, new URL(path, media.server.origin).href, async (page) => {
           await prepare(page);
           await prepareMedia(page);
           return work(page);

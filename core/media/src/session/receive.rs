@@ -99,6 +99,7 @@ impl Session {
         };
         let Some((number, payload)) = packet.payload().split_first_chunk::<OSN_LEN>() else {
             inbound.stats.probe_bytes += packet.as_bytes().len() as u64;
+            inbound.stats.probes += 1;
             return;
         };
         let place = inbound.reception.repair(SequenceNumber(u16::from_be_bytes(*number)));
