@@ -120,7 +120,7 @@ impl PeerConnection {
     /// # Errors
     /// When the transceiver was stopped, or the connection is closed.
     pub fn set_streams(&mut self, id: TransceiverId, streams: Vec<String>) -> Result<(), TransceiverError> {
-        self.negotiation.usable_transceiver(id)?.streams = streams;
+        self.negotiation.set_streams(id, &streams)?;
         self.check_negotiation_needed();
         Ok(())
     }
@@ -139,8 +139,7 @@ impl PeerConnection {
     /// # Errors
     /// When it was stopped already, or the connection is closed.
     pub fn stop_transceiver(&mut self, id: TransceiverId) -> Result<(), TransceiverError> {
-        let transceiver = self.negotiation.usable_transceiver(id)?;
-        transceiver.is_stopping = true;
+        self.negotiation.stop(id)?;
         self.check_negotiation_needed();
         Ok(())
     }

@@ -92,6 +92,21 @@ pub(super) fn extension_kinds(kind: MediaKind) -> &'static [ExtensionKind] {
     }
 }
 
+/// Whether the engine gives or understands this feedback.
+pub(super) fn is_known_feedback(feedback: &str) -> bool {
+    VIDEO_FEEDBACK.contains(&feedback)
+}
+
+/// Whether a payload type can be used where RTP and RTCP share a port: 64 to 95 would be taken for RTCP. RFC 5761 section 4.
+fn is_payload_type(number: u8) -> bool {
+    number < 128 && !(64..=95).contains(&number)
+}
+
+/// Whether one payload type can stand for both: the same format, or the retransmissions of the same payload type.
+fn is_same_use(a: &Codec, b: &Codec) -> bool {
+    is_same_format(a, b) && a.apt() == b.apt()
+}
+
 pub(super) fn is_rtx(codec: &Codec) -> bool {
     codec.is("rtx")
 }
@@ -144,7 +159,9 @@ fn h264_profile(codec: &Codec) -> Option<H264Profile> {
 /// What an answer takes of the `offered` codecs: those that `wanted` has, too, each with its RTX; in the order of
 /// `wanted` where the application `chose` it, else in the offer's. RFC 9429 section 5.3.1.
 pub(super) fn in_common(offered: &[Codec], wanted: &[Codec], chose: bool) -> Vec<Codec> {
-    let fits = |offer: &&Codec, wish: &Codec| !is_rtx(offer) && is_same_format(offer, wish);
+    let fits = |offer: &&Codec, wish: &Codec| {
+        !is_rtx(offer) && is_payload_type(offer.payload_type) && is_same_format(offer, wish)
+    };
     let mut pairs: Vec<(&Codec, &Codec)> = match chose {
         true => wanted.iter().filter_map(|wish| Some((offered.iter().find(|it| fits(it, wish))?, wish))).collect(),
         false => offered.iter().filter_map(|it| Some((it, wanted.iter().find(|wish| fits(&it, wish))?))).collect(),
@@ -165,7 +182,7 @@ pub(super) fn in_common(offered: &[Codec], wanted: &[Codec], chose: bool) -> Vec
         }
         let repairs = codec.has_feedback("nack");
         common.push(codec);
-        let rtx = offered.iter().find(|it| is_rtx(it) && it.apt() == Some(offer.payload_type));
+        let rtx = offered.iter().find(|it| it.apt() == Some(offer.payload_type) && is_payload_type(it.payload_type));
         common.extend(rtx.filter(|_| repairs).cloned());
     }
     common
@@ -175,47 +192,72 @@ pub(super) fn in_common(offered: &[Codec], wanted: &[Codec], chose: bool) -> Vec
 /// them. RFC 9143 section 9.1.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Numbers {
-    codecs: Vec<Codec>,
+    /// In the sections as they were agreed on, by whichever side.
+    known: Vec<Codec>,
+    /// In the description that is being made. The parameters are ours: what we can receive.
+    said: Vec<Codec>,
     extensions: Vec<ExtMap>,
 }
 
 impl Numbers {
     /// What a section uses.
     pub fn note(&mut self, codecs: &[Codec], extensions: &[ExtMap]) {
-        self.codecs.extend_from_slice(codecs);
-        self.extensions.extend_from_slice(extensions);
+        for codec in codecs {
+            if !self.known.iter().any(|it| it.payload_type == codec.payload_type && is_same_use(it, codec)) {
+                self.known.push(codec.clone());
+            }
+        }
+        for extension in extensions {
+            if !self.extensions.iter().any(|it| it.id == extension.id && it.uri == extension.uri) {
+                self.extensions.push(extension.clone());
+            }
+        }
     }
 
-    /// The codecs with payload types that mean nothing else in the bundle, each followed by its RTX.
-    pub fn assign(&mut self, wanted: &[Codec]) -> Vec<Codec> {
+    /// The codecs for a section that had `own` before, each followed by its RTX: with the payload types that they have there;
+    /// else those that they have elsewhere in the bundle; else such as mean nothing yet.
+    pub fn assign(&mut self, wanted: &[Codec], own: &[Codec]) -> Vec<Codec> {
         let mut assigned = Vec::new();
         for wish in wanted {
-            let Some(codec) = self.with_number(wish) else { continue };
-            let (payload_type, repairs) = (codec.payload_type, codec.has_feedback("nack"));
-            assigned.push(codec);
-            if !repairs {
+            let Some(payload_type) = self.number(wish, own, &assigned) else { continue };
+            assigned.push(Codec { payload_type, ..wish.clone() });
+            if !wish.has_feedback("nack") {
                 continue;
             }
             let mut rtx = Codec::new(payload_type.wrapping_add(1), "rtx", wish.clock_rate);
             rtx.parameters = format!("apt={payload_type}");
-            assigned.extend(self.with_number(&rtx));
+            if let Some(number) = self.number(&rtx, own, &assigned) {
+                assigned.push(Codec { payload_type: number, ..rtx });
+            }
+        }
+        for codec in &assigned {
+            if !self.said.iter().any(|it| it.payload_type == codec.payload_type && it.parameters == codec.parameters) {
+                self.said.push(codec.clone());
+            }
         }
         assigned
     }
 
-    /// `wish` with the payload type that it has already, or another that is free.
-    fn with_number(&mut self, wish: &Codec) -> Option<Codec> {
-        let is_known = |it: &&Codec| is_same_format(it, wish) && it.apt() == wish.apt();
-        if let Some(known) = self.codecs.iter().find(is_known) {
-            // One number has one set of parameters, wherever it stands.
-            return Some(Codec { feedback: wish.feedback.clone(), ..known.clone() });
-        }
-        let is_free = |number: &u8| self.codecs.iter().all(|codec| codec.payload_type != *number);
-        // RFC 5761 section 4: not 64 to 95, where RTCP would be seen.
-        let payload_type = std::iter::once(wish.payload_type).chain(96..=127).chain(35..=63).find(is_free)?;
-        let codec = Codec { payload_type, ..wish.clone() };
-        self.codecs.push(codec.clone());
-        Some(codec)
+    /// The payload type of `wish` in a section that had `own` before, and has `assigned` by now.
+    fn number(&self, wish: &Codec, own: &[Codec], assigned: &[Codec]) -> Option<u8> {
+        let is_wish = |it: &&Codec| is_same_use(it, wish);
+        // RFC 3264 section 8.3.2: what a number meant on this line, it means for ever.
+        let fits_here = |number: &u8| {
+            is_payload_type(*number)
+                && assigned.iter().all(|it| it.payload_type != *number)
+                && own.iter().all(|it| it.payload_type != *number || is_same_use(it, wish))
+        };
+        // One number has one set of parameters, wherever it stands.
+        let is_said = |it: &Codec| is_same_use(it, wish) && it.parameters == wish.parameters;
+        let fits =
+            |number: &u8| fits_here(number) && self.said.iter().all(|it| it.payload_type != *number || is_said(it));
+        let has = own.iter().filter(is_wish).chain(self.said.iter().filter(|it| is_said(it)));
+        let mut has = has.chain(self.known.iter().filter(is_wish)).map(|it| it.payload_type);
+        let is_free = |number: &u8| fits(number) && self.known.iter().all(|it| it.payload_type != *number);
+        let all = || std::iter::once(wish.payload_type).chain(96..=127).chain(35..=63);
+        let number = has.find(fits).or_else(|| all().find(is_free)).or_else(|| all().find(fits));
+        // Better one that means something else on another line than none: the mid tells the lines apart.
+        number.or_else(|| all().find(fits_here))
     }
 
     /// The extensions of a kind, with ids that mean nothing else in the bundle.
@@ -259,7 +301,7 @@ mod tests {
 
     #[test]
     fn an_answer_takes_what_both_have_with_its_rtx() {
-        let mut offered = Numbers::default().assign(&default_codecs(MediaKind::Video));
+        let mut offered = Numbers::default().assign(&default_codecs(MediaKind::Video), &[]);
         for codec in &mut offered {
             codec.payload_type ^= 0x01;
             if let Some(apt) = codec.apt() {
@@ -282,8 +324,8 @@ mod tests {
         let mut taken = Codec::new(96, "H264", 90_000);
         taken.parameters = "profile-level-id=42e01f".to_owned();
         numbers.note(&[taken], &[ExtMap { id: 1, direction: None, uri: "x".to_owned(), parameters: String::new() }]);
-        let video = numbers.assign(&default_codecs(MediaKind::Video));
-        let audio = numbers.assign(&default_codecs(MediaKind::Audio));
+        let video = numbers.assign(&default_codecs(MediaKind::Video), &[]);
+        let audio = numbers.assign(&default_codecs(MediaKind::Audio), &[]);
         let mut all: Vec<_> = video.iter().chain(&audio).map(|codec| codec.payload_type).collect();
         assert_eq!(all.len(), 2 * VIDEO.len() + AUDIO.len());
         let known: Vec<_> =
@@ -292,7 +334,7 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 2 * VIDEO.len() + AUDIO.len());
-        assert_eq!(numbers.assign(&default_codecs(MediaKind::Video)), video, "the same again");
+        assert_eq!(numbers.assign(&default_codecs(MediaKind::Video), &[]), video, "the same again");
         let extensions = numbers.assign_extensions(extension_kinds(MediaKind::Video));
         assert!(extensions.iter().all(|it| it.id != 1) && extensions.len() == VIDEO_EXTENSIONS.len());
     }

@@ -1,5 +1,7 @@
 //! Descriptions of ours: what they would say now. RFC 9429 sections 5.2 and 5.3.
 
+use std::collections::HashSet;
+
 use wigwag_ice::Credentials;
 use wigwag_sdp::Setup;
 
@@ -9,6 +11,24 @@ use super::{Applied, Created, DescriptionError, DtlsRole, LocalTransport, Negoti
 use super::{RemoteTransport, write};
 use crate::state::SignalingState;
 use crate::transceiver::Transceiver;
+
+/// Names for new sections: the smallest numbers that no section has, or had, as its `mid`.
+struct FreeMids {
+    used: HashSet<String>,
+    next: usize,
+}
+
+impl FreeMids {
+    fn take(&mut self) -> String {
+        loop {
+            let mid = self.next.to_string();
+            self.next += 1;
+            if !self.used.contains(&mid) {
+                return mid;
+            }
+        }
+    }
+}
 
 impl Negotiation {
     /// Makes an offer; nothing changes by it.
@@ -29,6 +49,8 @@ impl Negotiation {
         // An offer that waits for its answer may be made anew, and keeps its places.
         let pending = self.pending_local.as_ref().filter(|_| self.state == SignalingState::HaveLocalOffer);
         let base = pending.map_or(&self.sections, |applied| &applied.sections);
+        let mids = base.iter().chain(&self.sections).filter_map(|section| section.mid.clone());
+        let mut mids = FreeMids { used: mids.collect(), next: 0 };
         let mut numbers = Numbers::default();
         for media in base.iter().filter_map(Section::as_media) {
             numbers.note(&media.codecs, &media.extensions);
@@ -48,7 +70,7 @@ impl Negotiation {
         let is_new = |it: &&Transceiver| it.section.is_none() && !it.is_stopped && !it.is_stopping;
         for transceiver in self.transceivers.iter().filter(is_new) {
             let media = MediaSection::offer(transceiver, None, &mut numbers);
-            let mut section = Section::new(self.free_mid(&sections), Usage::Media(Box::new(media)));
+            let mut section = Section::new(mids.take(), Usage::Media(Box::new(media)));
             // A place that was freed with the last agreement. RFC 9429 section 5.2.2.
             let is_free = |it: &&mut Section| !it.is_used() && self.is_free(it);
             match sections.iter_mut().find(is_free) {
@@ -57,7 +79,7 @@ impl Negotiation {
             }
         }
         if self.wants_data && !sections.iter().any(Section::is_data) {
-            sections.push(Section::new(self.free_mid(&sections), Usage::Data));
+            sections.push(Section::new(mids.take(), Usage::Data));
         }
         sections
     }
@@ -65,13 +87,6 @@ impl Negotiation {
     /// Whether a section was not in use when the last agreement was made.
     fn is_free(&self, section: &Section) -> bool {
         self.sections.iter().any(|it| it.mid == section.mid && !it.is_used())
-    }
-
-    /// The smallest number that no section has, or had, as its `mid`.
-    fn free_mid(&self, sections: &[Section]) -> String {
-        let used = || sections.iter().chain(&self.sections).filter_map(|section| section.mid.as_deref());
-        let is_free = |mid: &String| used().all(|it| it != mid);
-        (0_usize..).map(|n| n.to_string()).find(is_free).unwrap_or_default()
     }
 
     /// Makes an answer to the offer that is pending; nothing changes by it.
@@ -143,6 +158,7 @@ impl Negotiation {
         let credentials = Some(transport.credentials.clone());
         let applied = Applied { kind, description, sections, remote: None, credentials };
         self.created = Some(Created { text: text.clone(), applied });
+        self.transceivers.forget_stopped();
         SessionDescription { kind, sdp: text }
     }
 }

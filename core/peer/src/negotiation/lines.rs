@@ -1,12 +1,14 @@
 //! Transceivers for the application, and what was agreed on for each of them.
 
+use std::collections::{HashMap, HashSet};
+
 use wigwag_media::{CodecConfig, LineConfig, Receive, Send};
 use wigwag_proto::Random;
 use wigwag_rtp::{ExtensionKind, ExtensionMap, PayloadType, Ssrc};
 use wigwag_sdp::{Codec, Direction};
 
 use super::section::{MediaSection, Section};
-use super::transceivers::{TrackChange, agreed_codecs};
+use super::transceivers::{TrackChange, agreed_codecs, both, one_word, words};
 use super::{Negotiation, codecs};
 use crate::state::SignalingState;
 use crate::transceiver::{MediaKind, Transceiver, TransceiverError, TransceiverId, TransceiverInit};
@@ -60,11 +62,26 @@ impl Negotiation {
         let transceiver = self.transceivers.usable(id)?;
         transceiver.direction = Direction::new(true, transceiver.direction.receives());
         (transceiver.has_sent, transceiver.is_from_add_track) = (true, true);
-        transceiver.streams = streams;
-        if let Some(track) = track {
+        transceiver.streams = words(&streams);
+        if let Some(track) = track.as_deref().and_then(one_word) {
             transceiver.track = track;
         }
         Ok(id)
+    }
+
+    /// The streams that its track belongs to.
+    pub fn set_streams(&mut self, id: TransceiverId, streams: &[String]) -> Result<(), TransceiverError> {
+        self.usable_transceiver(id)?.streams = words(streams);
+        Ok(())
+    }
+
+    /// Stops one with the next agreement; at once, if no description speaks of it.
+    pub fn stop(&mut self, id: TransceiverId) -> Result<(), TransceiverError> {
+        self.usable_transceiver(id)?.is_stopping = true;
+        if self.created.is_none() {
+            self.transceivers.forget_stopped();
+        }
+        Ok(())
     }
 
     /// The codecs that are offered and accepted from now on; none: those that are there by themselves.
@@ -113,7 +130,7 @@ impl Negotiation {
                 transport_feedback: wants("transport-cc"),
             })
         };
-        let both = super::transceivers::both(ours.direction, theirs.direction.reversed());
+        let both = both(ours.direction, theirs.direction.reversed());
         let has_rtx = !rtx.is_empty();
         let codecs = media.into_iter().filter_map(codec).collect();
         LineConfig {
@@ -152,13 +169,14 @@ fn extension_map(ours: &MediaSection, theirs: &MediaSection) -> ExtensionMap {
 
 /// The sources that the peer named, each with that of its retransmissions. RFC 5576, RFC 4588 section 8.
 fn receive(theirs: &MediaSection) -> Receive {
-    let pairs = theirs.groups.iter().filter(|group| group.semantics == "FID");
-    let pairs: Vec<(u32, u32)> =
-        pairs.filter_map(|group| Some((*group.ssrcs.first()?, *group.ssrcs.get(1)?))).collect();
-    let is_rtx = |ssrc: u32| pairs.iter().any(|(_, rtx)| *rtx == ssrc);
-    let rtx_of = |ssrc: u32| pairs.iter().find(|(media, _)| *media == ssrc).map(|(_, rtx)| Ssrc(*rtx));
-    let ssrcs = theirs.sources.iter().map(|source| source.ssrc).filter(|ssrc| !is_rtx(*ssrc));
-    Receive { ssrcs: ssrcs.map(|ssrc| (Ssrc(ssrc), rtx_of(ssrc))).collect(), rids: theirs.rids.clone() }
+    let groups = theirs.groups.iter().filter(|group| group.semantics == "FID");
+    let pairs = || groups.clone().filter_map(|group| Some((*group.ssrcs.first()?, *group.ssrcs.get(1)?)));
+    // Backwards, so that the first mention counts.
+    let rtx_of: HashMap<u32, u32> = pairs().collect::<Vec<_>>().into_iter().rev().collect();
+    let rtx: HashSet<u32> = pairs().map(|(_, rtx)| rtx).collect();
+    let ssrcs = theirs.sources.iter().map(|source| source.ssrc).filter(|ssrc| !rtx.contains(ssrc));
+    let ssrcs = ssrcs.map(|ssrc| (Ssrc(ssrc), rtx_of.get(&ssrc).copied().map(Ssrc)));
+    Receive { ssrcs: ssrcs.collect(), rids: theirs.rids.clone() }
 }
 
 /// RTX is the engine's own.

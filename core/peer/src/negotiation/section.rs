@@ -1,6 +1,6 @@
 //! M-lines: what each is used for, and what was said in it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use wigwag_sdp::{Codec, Direction, ExtMap, MediaDescription, RidDirection, SessionDescription, Source, SourceGroup};
 
@@ -107,7 +107,7 @@ impl MediaSection {
             transceiver: Some(transceiver.id),
             kind: transceiver.kind,
             direction: transceiver.direction,
-            codecs: numbers.assign(&wanted),
+            codecs: numbers.assign(&wanted, before.map(|before| before.codecs.as_slice()).unwrap_or_default()),
             extensions: numbers.assign_extensions(codecs::extension_kinds(transceiver.kind)),
             mixes_extensions: true,
             reduced_size: true,
@@ -123,15 +123,14 @@ impl MediaSection {
     pub fn answer(&self, transceiver: &Transceiver) -> Option<Self> {
         let wanted = transceiver.wanted_codecs();
         let codecs = codecs::in_common(&self.codecs, &wanted, !transceiver.preferences.is_empty());
-        let kinds = codecs::extension_kinds(self.kind);
-        let is_known = |it: &&ExtMap| kinds.iter().any(|kind| kind.uri() == it.uri);
         // Long ids want the two-byte form, and that is not for everybody. RFC 8285 section 4.1.2.
         let fits = |it: &&ExtMap| it.id <= if self.mixes_extensions { 255 } else { 14 };
+        let reversed = |it: &ExtMap| ExtMap { direction: it.direction.map(Direction::reversed), ..it.clone() };
         (!codecs.is_empty()).then(|| Self {
             transceiver: Some(transceiver.id),
             direction: both(transceiver.direction, self.direction.reversed()),
             codecs,
-            extensions: self.extensions.iter().filter(is_known).filter(fits).cloned().collect(),
+            extensions: self.extensions.iter().filter(fits).map(reversed).collect(),
             streams: transceiver.streams.clone(),
             track: Some(transceiver.track.clone()),
             sources: Vec::new(),
@@ -141,16 +140,25 @@ impl MediaSection {
         })
     }
 
-    fn read(section: wigwag_sdp::Section<'_>, kind: MediaKind) -> Self {
+    /// Of what is said for all codecs, or for all sections, only what can be of use is kept: a short text would fill much memory.
+    /// `for_all`: the extensions that the session names.
+    fn read(section: wigwag_sdp::Section<'_>, kind: MediaKind, for_all: &[ExtMap]) -> Self {
         let media = section.media;
+        let mut extensions = media.extensions();
+        let own: HashSet<u16> = extensions.iter().map(|it| it.id).collect();
+        extensions.extend(for_all.iter().filter(|it| !own.contains(&it.id)).cloned());
+        let kinds = codecs::extension_kinds(kind);
+        extensions.retain(|it| kinds.iter().any(|kind| kind.uri() == it.uri));
+        let mut codecs = media.codecs();
+        codecs.iter_mut().for_each(|codec| codec.feedback.retain(|it| codecs::is_known_feedback(it)));
         let rids =
             media.rids().into_iter().filter(|rid| rid.direction == RidDirection::Send).map(|rid| rid.id).collect();
         Self {
             transceiver: None,
             kind,
             direction: section.direction(),
-            codecs: media.codecs(),
-            extensions: section.extensions(),
+            codecs,
+            extensions,
             mixes_extensions: section.extmap_allow_mixed(),
             reduced_size: media.rtcp_rsize(),
             streams: media
@@ -201,19 +209,22 @@ impl MediaSection {
 
 /// The m-lines of a peer's `description`, and which of them can be used: the first with data channels that is not rejected,
 /// and audio and video that share its transport (or, without data channels, that of the first of them). RFC 9143.
-pub(super) fn read(description: &SessionDescription) -> Vec<Section> {
+///
+/// `takes_data`: whether data channels can be used at all.
+pub(super) fn read(description: &SessionDescription, takes_data: bool) -> Vec<Section> {
+    let transports = transports(description);
+    let for_all = session_extensions(description);
     let is_data = |section: &wigwag_sdp::Section<'_>| section.media.is_data_channel() && !section.media.is_rejected();
-    let data = description.sections().find(is_data).map(|section| section.index);
+    let data = description.sections().find(|section| takes_data && is_data(section)).map(|section| section.index);
     let first_media = || description.sections().find(|section| media_kind(section).is_some()).map(|it| it.index);
-    let anchor = data.or_else(first_media).and_then(|index| description.section(index));
-    let transport = anchor.map(|section| section.transport().index);
+    let transport = data.or_else(first_media).and_then(|index| transports.get(index));
     let section = |section: wigwag_sdp::Section<'_>| {
         let media = section.media;
-        let shares = || Some(section.transport().index) == transport;
-        let usage = match media_kind(&section) {
+        let shares = || transports.get(section.index) == transport;
+        let usage = match media_kind(&section).filter(|_| shares()) {
             _ if Some(section.index) == data => Usage::Data,
-            Some(kind) if shares() => Usage::Media(Box::new(MediaSection::read(section, kind))),
-            _ => Usage::Nothing,
+            Some(kind) => Usage::Media(Box::new(MediaSection::read(section, kind, &for_all))),
+            None => Usage::Nothing,
         };
         Section {
             mid: media.mid().map(str::to_owned),
@@ -225,6 +236,42 @@ pub(super) fn read(description: &SessionDescription) -> Vec<Section> {
         }
     };
     description.sections().map(section).collect()
+}
+
+/// The extensions that the session names for all sections, as far as anybody knows them.
+fn session_extensions(description: &SessionDescription) -> Vec<ExtMap> {
+    let none = MediaDescription::default();
+    let mut extensions = wigwag_sdp::Section { session: description, index: 0, media: &none }.extensions();
+    extensions.retain(|it| wigwag_rtp::ExtensionKind::from_uri(&it.uri).is_some());
+    extensions
+}
+
+/// For each section, the place of the one that carries its transport: itself, or the first of its bundle group that is in use.
+/// The same as [`wigwag_sdp::Section::transport`], for all at once, so that it takes linear time. RFC 9143 section 7.
+fn transports(description: &SessionDescription) -> Vec<usize> {
+    // The group of each name, and its place in there: as the first mention says.
+    let mut places: HashMap<&str, Option<(usize, usize)>> =
+        description.media.iter().filter_map(|media| Some((media.mid()?, None))).collect();
+    for (group, mids) in description.bundle_groups().enumerate() {
+        for (place, mid) in mids.into_iter().enumerate() {
+            if let Some(unknown) = places.get_mut(mid).filter(|known| known.is_none()) {
+                *unknown = Some((group, place));
+            }
+        }
+    }
+    let place = |section: &wigwag_sdp::Section<'_>| places.get(section.media.mid()?).copied().flatten();
+    let mut tagged: HashMap<usize, (usize, usize)> = HashMap::new();
+    for section in description.sections().filter(|section| !section.media.is_rejected()) {
+        if let Some((group, place)) = place(&section) {
+            let first = tagged.entry(group).or_insert((place, section.index));
+            *first = (*first).min((place, section.index));
+        }
+    }
+    let transport = |section: wigwag_sdp::Section<'_>| {
+        let of_group = place(&section).and_then(|(group, _)| tagged.get(&group));
+        of_group.map_or(section.index, |(_, index)| *index)
+    };
+    description.sections().map(transport).collect()
 }
 
 /// What can't be meant: two sections of one name, or payload types that are none.

@@ -37,6 +37,13 @@ enum Pending {
     Placed(TransceiverId),
 }
 
+impl Pending {
+    fn id(self) -> TransceiverId {
+        let (Self::Made(id) | Self::Placed(id)) = self;
+        id
+    }
+}
+
 impl Transceiver {
     /// What it offers and accepts.
     pub(super) fn wanted_codecs(&self) -> Vec<Codec> {
@@ -60,6 +67,11 @@ impl Transceivers {
         self.all.iter_mut().find(|it| it.id == id)
     }
 
+    /// Those that were stopped, or are to be, and have no m-line (any more) are gone: nothing is to be said of them.
+    pub fn forget_stopped(&mut self) {
+        self.all.retain(|it| it.section.is_some() || !it.is_stopped && !it.is_stopping);
+    }
+
     /// One that was not stopped.
     pub fn usable(&mut self, id: TransceiverId) -> Result<&mut Transceiver, TransceiverError> {
         let usable = self.find_mut(id).filter(|it| !it.is_stopped && !it.is_stopping);
@@ -72,8 +84,6 @@ impl Transceivers {
         init: TransceiverInit,
         random: &mut Random,
     ) -> Result<TransceiverId, TransceiverError> {
-        // Stopped ones are kept only as long as their m-line is theirs.
-        self.all.retain(|it| !it.is_stopped || it.section.is_some());
         if self.all.len() >= MAX_TRANSCEIVERS {
             return Err(TransceiverError::TooMany);
         }
@@ -81,7 +91,8 @@ impl Transceivers {
         self.next += 1;
         let ssrc = self.fresh_ssrc(random, None);
         let rtx_ssrc = self.fresh_ssrc(random, Some(ssrc));
-        let track = init.track.unwrap_or_else(|| format!("{:032x}", random.random::<u128>()));
+        let random_track = || format!("{:032x}", random.random::<u128>());
+        let track = init.track.as_deref().and_then(one_word).unwrap_or_else(random_track);
         self.all.push(Transceiver {
             id,
             kind,
@@ -89,8 +100,8 @@ impl Transceivers {
             direction: init.direction,
             current_direction: None,
             is_stopped: false,
-            track: one_word(&track),
-            streams: init.streams.iter().map(|stream| one_word(stream)).collect(),
+            track,
+            streams: words(&init.streams),
             ssrc,
             rtx_ssrc,
             remote_track: None,
@@ -128,7 +139,7 @@ impl Transceivers {
             let mid = section.mid.clone();
             let Some(media) = section.as_media_mut() else { continue };
             media.transceiver = self.for_offered(index, media, random);
-            if let Some(it) = media.transceiver.and_then(|id| self.find_mut(id)) {
+            if let Some(it) = media.transceiver.and_then(|id| self.find_mut(id)).filter(|_| mid.is_some()) {
                 it.mid = mid;
             }
         }
@@ -215,26 +226,38 @@ impl Transceivers {
         ended
     }
 
+    /// The pending offer is replaced by one with these sections: what it did stays as far as they are the same. Gives the
+    /// tracks that it had announced and that are not there any more.
+    pub fn unplace(&mut self, sections: &[Section]) -> Vec<TrackChange> {
+        let is_there = |it: &Transceiver| {
+            let media = it.section.and_then(|index| sections.get(index)).and_then(Section::as_media);
+            media.is_some_and(|media| media.kind == it.kind)
+        };
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pending).into_iter().partition(|it| self.find(it.id()).is_some_and(is_there));
+        self.pending = kept;
+        gone.into_iter().filter_map(|pending| self.undo(pending)).collect()
+    }
+
     /// The pending description is taken back. Gives the tracks that it had announced.
     pub fn roll_back(&mut self, before: Option<&[Section]>) -> Vec<TrackChange> {
-        let mut ended = Vec::new();
-        for pending in std::mem::take(&mut self.pending) {
-            let (Pending::Made(id) | Pending::Placed(id)) = pending;
-            let Some(it) = self.find_mut(id) else { continue };
-            if std::mem::take(&mut it.is_heard) {
-                ended.push(TrackChange::Removed(id));
-            }
-            (it.section, it.mid, it.remote_track) = (None, None, None);
-            it.remote_streams.clear();
-            // One that the application took for a track of its own stays. webrtc-pc section 4.4.1.5.
-            if matches!(pending, Pending::Made(_)) && !it.is_from_add_track {
-                it.is_stopped = true;
-            }
-        }
-        self.all.retain(|it| !it.is_stopped || it.section.is_some());
+        let pending = std::mem::take(&mut self.pending);
+        let mut ended: Vec<_> = pending.into_iter().filter_map(|pending| self.undo(pending)).collect();
         // The others are what the agreement before says.
         ended.extend(before.map(|sections| self.hear(sections)).unwrap_or_default());
         ended
+    }
+
+    fn undo(&mut self, pending: Pending) -> Option<TrackChange> {
+        let it = self.find_mut(pending.id())?;
+        let was_heard = std::mem::take(&mut it.is_heard);
+        (it.section, it.mid, it.remote_track) = (None, None, None);
+        it.remote_streams.clear();
+        // One that the application took for a track of its own stays. webrtc-pc section 4.4.1.5.
+        if matches!(pending, Pending::Made(_)) && !it.is_from_add_track {
+            it.is_stopped = true;
+        }
+        was_heard.then_some(TrackChange::Removed(pending.id()))
     }
 
     /// Whether an offer has something to say of them; `local` and `remote` are in force. webrtc-pc section 4.7.3.
@@ -274,7 +297,12 @@ pub(super) fn agreed_codecs(ours: &MediaSection, theirs: &MediaSection) -> Vec<C
     theirs.codecs.iter().filter(is_ours).cloned().collect()
 }
 
-/// Names in `a=msid` are single words. RFC 8830 section 2.
-fn one_word(name: &str) -> String {
-    name.chars().filter(|it| it.is_ascii_graphic()).take(64).collect()
+/// Names in `a=msid` are single words. RFC 8830 section 2. `None` if nothing is left of it.
+pub(super) fn one_word(name: &str) -> Option<String> {
+    let word: String = name.chars().filter(char::is_ascii_graphic).take(64).collect();
+    (!word.is_empty()).then_some(word)
+}
+
+pub(super) fn words(names: &[String]) -> Vec<String> {
+    names.iter().filter_map(|name| one_word(name)).collect()
 }

@@ -66,7 +66,12 @@ fn media(
     transport: &LocalTransport,
     session: &Session<'_>,
 ) -> MediaDescription {
-    let formats = if section.as_media().is_some() { Vec::new() } else { section.formats.clone() };
+    let formats = match section.as_media() {
+        Some(_) => Vec::new(),
+        // RFC 3264 section 5: there is at least one, even where it means nothing.
+        None if section.formats.is_empty() => vec!["0".to_owned()],
+        None => section.formats.clone(),
+    };
     let mut media = MediaDescription::new(&section.media, &section.protocol, formats);
     if let Some(mid) = &section.mid {
         media.attributes.add("mid", mid);
