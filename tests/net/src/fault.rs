@@ -4,8 +4,8 @@ use std::fmt;
 
 use wigwag_proto::Instant;
 
-use crate::network::HostId;
 use crate::seed::SEED_VARIABLE;
+use crate::stats::HostId;
 
 /// What must never happen, or did not happen in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

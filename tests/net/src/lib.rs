@@ -8,7 +8,9 @@
 //! ```
 //!
 //! - [`Network`]: hosts, and between each two addresses a [`Link`] with delay, jitter, loss, reordering, duplication,
-//!   corruption, rate, queue and MTU, all of which can change at any time. It can be used alone.
+//!   corruption, rate, queue, MTU and ECN, all of which can change at any time. It can be used alone.
+//! - [`Discipline`]: what waits for a slow link may do so in a drop-tail queue, under [`CoDel`] or under [`DualPi2`], which
+//!   drop or mark before the queue is full.
 //! - [`Simulation`]: owns machines, moves their bytes, and jumps from one moment at which something happens to the
 //!   next, so hours take seconds. It checks in every run what must always hold (see [`Fault`]): no scenario can forget to.
 //! - [`Diligence`]: how careful the simulated program is. A machine must survive a careless one.
@@ -22,17 +24,27 @@
 
 mod diligence;
 mod fault;
+mod line;
 mod link;
 mod network;
+mod packet;
+mod queue;
+mod realm;
+mod road;
+mod schedule;
 mod seed;
 mod simulation;
+mod stats;
+mod transit;
 
 pub use diligence::Diligence;
 pub use fault::{Failure, Fault};
-pub use link::{BurstLoss, Link, Reordering};
-pub use network::{Delivery, Digest, HostId, Network, Sent, Stats, Verdict};
+pub use link::{BurstLoss, EcnTreatment, Link, Reordering};
+pub use network::Network;
+pub use queue::{CoDel, Discipline, DualPi2};
 pub use seed::{SEED_VARIABLE, seeds};
 pub use simulation::{Machine, Simulation};
+pub use stats::{Delivery, Digest, HostId, Sent, Stats, TooBig, Verdict};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,18 +1,14 @@
-//! What happens to a datagram between two addresses, in one direction.
+//! What a link is like: one direction between two places.
 //!
 //! ```text
-//!              scripted   loss     too big      queue full                     out of order
-//!   send ──────── x ────── x ──────── x ──────────── x ─── queue, rate ─── delay + jitter (+ extra) ──▶ delivery
-//!                                                                             corrupted, duplicated
+//!              scripted   loss    too big     full     AQM                     out of order
+//!   send ──────── x ────── x ────── x ───────── x ────── x ── line ─── delay + jitter (+ extra) ──▶ delivery
+//!                                                 marked                 corrupted, duplicated, bleached
 //! ```
 
-use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use wigwag_proto::Instant;
-
-use crate::seed::{Dice, stream};
+use crate::queue::Discipline;
 
 /// One direction between two addresses.
 ///
@@ -46,10 +42,35 @@ pub struct Link {
     pub corruption: f64,
     /// Bits per second, IP and UDP headers included; `None`: no limit. A change concerns what is sent from then on.
     pub rate: Option<u64>,
-    /// Bytes that wait for their turn at most; what comes on top is dropped (drop-tail). Matters only with a `rate`. 64 KiB.
+    /// Bytes that wait for their turn at most; what comes on top is dropped. Matters only with a `rate`. 64 KiB.
     pub queue: usize,
-    /// The longest IP packet, in bytes; a longer one vanishes without a word. 1500.
+    /// Which of those that wait is next, and which is dropped or marked before the queue is full. Drop-tail.
+    pub discipline: Discipline,
+    /// The longest IP packet, in bytes; a longer one vanishes. 1500.
     pub mtu: usize,
+    /// Whether the sender of a longer one is told, by what stands for ICMP: see [`TooBig`](crate::TooBig). It is not: a black hole.
+    pub mtu_notice: bool,
+    /// The probability that a datagram which says that it can be marked (ECT) is, as by a queue further on. RFC 3168.
+    pub marking: f64,
+    /// What becomes of the ECN bits. They are kept.
+    pub ecn: EcnTreatment,
+}
+
+/// What a link does to the ECN bits of the IP header, besides marking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EcnTreatment {
+    /// Leaves them as they are.
+    #[default]
+    Kept,
+    /// Clears them: who looks at them sees that ECN does not work here. So do some routers that still take them for a part of
+    /// the old type of service.
+    Bleached,
+    /// Turns ECT(1) into ECT(0), as does who knows only RFC 3168: L4S becomes classic.
+    Ect0,
+    /// Marks every datagram as Congestion Experienced, even those that did not ask (a broken box; RFC 9000 section 13.4.2.1).
+    AllMarked,
+    /// Drops what has any of them set.
+    Dropped,
 }
 
 /// Losses that come together: the Gilbert-Elliott model.
@@ -85,7 +106,11 @@ impl Default for Link {
             corruption: 0.0,
             rate: None,
             queue: 64 << 10,
+            discipline: Discipline::DropTail,
             mtu: 1500,
+            mtu_notice: false,
+            marking: 0.0,
+            ecn: EcnTreatment::Kept,
         }
     }
 }
@@ -94,112 +119,5 @@ impl Link {
     /// Between two addresses of one host.
     pub(crate) fn loopback() -> Self {
         Self { delay: Duration::from_micros(50), mtu: 65_536, ..Self::default() }
-    }
-}
-
-/// What became of a datagram.
-pub(crate) enum Passage {
-    Lost,
-    TooBig,
-    QueueFull,
-    Passed(Passed),
-}
-
-/// It arrives.
-pub(crate) struct Passed {
-    /// When, and when its copies do.
-    pub arrivals: Vec<Instant>,
-    /// The bit that is turned over, as a part of the whole.
-    pub corrupted: Option<f64>,
-    pub reordered: bool,
-}
-
-/// A link with what is under way.
-pub(crate) struct Road {
-    /// As it was set for this pair of addresses; `None`: the network's default.
-    pub link: Option<Link>,
-    dice: Dice,
-    in_burst: bool,
-    /// When the line is free, in nanoseconds: a packet may take less than a microsecond.
-    free_at: u64,
-    /// When each packet that waits leaves, and its length.
-    queue: VecDeque<(u64, usize)>,
-    queued: usize,
-    last_arrival: Instant,
-}
-
-impl Road {
-    pub fn new(seed: u64, from: IpAddr, to: IpAddr) -> Self {
-        Self {
-            link: None,
-            dice: Dice(stream(seed, format!("{from} {to}").as_bytes())),
-            in_burst: false,
-            free_at: 0,
-            queue: VecDeque::new(),
-            queued: 0,
-            last_arrival: Instant::default(),
-        }
-    }
-
-    /// `packet_len` is that of the IP packet.
-    pub fn pass(&mut self, now: Instant, link: &Link, packet_len: usize) -> Passage {
-        // The same number for each datagram, whatever becomes of it.
-        let [loss, burst, burst_loss, jitter, reorder, copies, corrupt, bit] = self.dice.roll();
-        let [spread] = self.dice.roll();
-        if loss < link.loss || self.lost_in_burst(link.burst_loss, burst, burst_loss) {
-            return Passage::Lost;
-        }
-        if packet_len > link.mtu {
-            return Passage::TooBig;
-        }
-        let Some(departure) = self.departure(now, link, packet_len) else {
-            return Passage::QueueFull;
-        };
-        let earliest = departure + link.delay + link.jitter.mul_f64(jitter);
-        let in_order = if link.overtaking { earliest } else { earliest.max(self.last_arrival) };
-        let reordering = link.reordering.filter(|reordering| reorder < reordering.probability);
-        let arrival = match reordering {
-            Some(reordering) => in_order + reordering.extra_delay,
-            None => {
-                self.last_arrival = self.last_arrival.max(in_order);
-                in_order
-            }
-        };
-        let extra = link.duplication.floor() as usize + usize::from(copies < link.duplication.fract());
-        let step = link.jitter.max(Duration::from_millis(1)).mul_f64(spread / extra.max(1) as f64);
-        let arrivals = (0..=extra).map(|copy| arrival + step * copy as u32).collect();
-        let corrupted = (corrupt < link.corruption).then_some(bit);
-        Passage::Passed(Passed { arrivals, corrupted, reordered: reordering.is_some() })
-    }
-
-    fn lost_in_burst(&mut self, model: Option<BurstLoss>, change: f64, loss: f64) -> bool {
-        let Some(model) = model else {
-            self.in_burst = false;
-            return false;
-        };
-        self.in_burst = if self.in_burst { change >= model.end } else { change < model.begin };
-        self.in_burst && loss < model.loss
-    }
-
-    /// When the last bit leaves the queue; `None` if there is no room in it.
-    fn departure(&mut self, now: Instant, link: &Link, packet_len: usize) -> Option<Instant> {
-        let Some(rate) = link.rate else {
-            return Some(now);
-        };
-        let nanos = now.as_micros().saturating_mul(1000);
-        while let Some((_, len)) = self.queue.front().filter(|(departure, _)| *departure <= nanos) {
-            self.queued -= len;
-            self.queue.pop_front();
-        }
-        // An idle line takes a packet whatever the queue is.
-        if !self.queue.is_empty() && self.queued + packet_len > link.queue {
-            return None;
-        }
-        let duration = (packet_len as u128 * 8 * 1_000_000_000).div_ceil(u128::from(rate.max(1)));
-        let start = self.free_at.max(nanos);
-        self.free_at = start.saturating_add(duration.try_into().unwrap_or(u64::MAX));
-        self.queue.push_back((self.free_at, packet_len));
-        self.queued += packet_len;
-        Some(Instant::from_micros(self.free_at.div_ceil(1000)))
     }
 }

@@ -1,83 +1,17 @@
-//! Hosts, their addresses, and what is under way between them.
+//! Hosts, their addresses, and the links between them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::Hasher;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
-use wigwag_proto::{Instant, Route, Transmit, UdpPath};
 
-use crate::link::{Link, Passage, Road};
-
-/// Names a host of a [`Network`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostId(pub(crate) usize);
-
-/// A fingerprint of every byte that was put on the wire, with its time and path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Digest(pub u128);
-
-/// A datagram that arrived.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Whose address it came to.
-    pub to: HostId,
-    /// The path as the receiver sees it.
-    pub path: UdpPath,
-    /// What it carries.
-    pub bytes: Vec<u8>,
-    /// The two ECN bits of the IP header.
-    pub ecn: u8,
-}
-
-/// A datagram that was put on the wire, for a [filter](Network::set_filter).
-#[derive(Clone, Copy, Debug)]
-pub struct Sent<'a> {
-    /// Its number: the first that was sent on this network is zero.
-    pub number: u64,
-    /// When.
-    pub at: Instant,
-    /// The path as the sender sees it.
-    pub path: UdpPath,
-    /// What it carries.
-    pub bytes: &'a [u8],
-}
-
-/// What a [filter](Network::set_filter) decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Go on, and perhaps be lost.
-    Pass,
-    /// Be lost.
-    Drop,
-}
-
-/// What was sent, and what became of it. All but `bytes_sent` are numbers of datagrams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Put on the wire.
-    pub sent: u64,
-    /// Their payload.
-    pub bytes_sent: u64,
-    /// Taken out again with [`Network::deliver`], copies included.
-    pub delivered: u64,
-    /// Lost by a link.
-    pub lost: u64,
-    /// Dropped by a script or a filter.
-    pub dropped: u64,
-    /// Dropped by a full queue.
-    pub queue_full: u64,
-    /// Longer than the link's MTU.
-    pub too_big: u64,
-    /// From or to an address that no host has, or on a stream (there are none yet).
-    pub unroutable: u64,
-    /// Extra copies.
-    pub duplicated: u64,
-    /// With a bit turned over.
-    pub corrupted: u64,
-    /// Held back so that others could overtake.
-    pub reordered: u64,
-}
+use crate::link::Link;
+use crate::packet::Packet;
+use crate::realm::Realm;
+use crate::road::Road;
+use crate::schedule::Schedule;
+use crate::stats::{Digest, HostId, Sent, Stats, TooBig, Verdict};
+use crate::transit::{Event, RoadId};
 
 type Filter = Box<dyn FnMut(&Sent<'_>) -> Verdict + Send>;
 
@@ -107,27 +41,30 @@ pub struct Network {
     seed: u64,
     default_link: Link,
     /// Look-ups only.
-    owners: BTreeMap<IpAddr, HostId>,
+    owners: BTreeMap<(Realm, IpAddr), Owner>,
     hosts: Vec<Host>,
+    pub(crate) roads: Vec<Road>,
     /// By the addresses from and to.
-    roads: BTreeMap<(IpAddr, IpAddr), Road>,
-    /// By arrival, and in the order of sending where that is the same.
-    under_way: BTreeMap<(Instant, u64), UnderWay>,
-    next_key: u64,
-    scripted: BTreeSet<u64>,
-    filter: Option<Filter>,
-    hasher: SipHasher13,
-    stats: Stats,
+    road_ids: BTreeMap<(Realm, IpAddr, IpAddr), RoadId>,
+    /// What comes to an address.
+    pub(crate) arrivals: Schedule<(Realm, Packet)>,
+    /// What nobody outside sees.
+    pub(crate) inner: Schedule<Event>,
+    pub(crate) notices: Schedule<TooBig>,
+    pub(crate) scripted: BTreeSet<u64>,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) hasher: SipHasher13,
+    pub(crate) stats: Stats,
+}
+
+/// Who has an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Host(HostId),
 }
 
 struct Host {
     is_up: bool,
-}
-
-struct UnderWay {
-    path: UdpPath,
-    bytes: Vec<u8>,
-    ecn: u8,
 }
 
 impl Network {
@@ -138,9 +75,11 @@ impl Network {
             default_link: Link::default(),
             owners: BTreeMap::new(),
             hosts: Vec::new(),
-            roads: BTreeMap::new(),
-            under_way: BTreeMap::new(),
-            next_key: 0,
+            roads: Vec::new(),
+            road_ids: BTreeMap::new(),
+            arrivals: Schedule::new(),
+            inner: Schedule::new(),
+            notices: Schedule::new(),
             scripted: BTreeSet::new(),
             filter: None,
             hasher: SipHasher13::new(),
@@ -165,17 +104,18 @@ impl Network {
 
     /// One more address, taken from another host if that had it. What is under way to the address arrives here.
     pub fn add_address(&mut self, host: HostId, address: IpAddr) {
-        self.owners.insert(address, host);
+        self.owners.insert((Realm::INTERNET, address), Owner::Host(host));
     }
 
     /// An address less: what is sent from it or arrives at it is lost.
     pub fn remove_address(&mut self, address: IpAddr) {
-        self.owners.remove(&address);
+        self.owners.remove(&(Realm::INTERNET, address));
     }
 
     /// The addresses of a host.
     pub fn addresses(&self, host: HostId) -> impl Iterator<Item = IpAddr> {
-        self.owners.iter().filter(move |(_, owner)| **owner == host).map(|(address, _)| *address)
+        let owner = Owner::Host(host);
+        self.owners.iter().filter(move |(_, other)| **other == owner).map(|((_, address), _)| *address)
     }
 
     /// Unplugs a host, or plugs it in again: what it sends and what arrives at it while it is down is lost.
@@ -203,18 +143,18 @@ impl Network {
 
     /// The link from one address to another; the way back stays as it is.
     pub fn set_one_way(&mut self, from: IpAddr, to: IpAddr, link: Link) {
-        self.road(from, to).link = Some(link);
+        let id = self.road_id(Realm::INTERNET, from, to);
+        if let Some(road) = self.roads.get_mut(id.0) {
+            road.link = Some(link);
+        }
     }
 
     /// The link from one address to another.
     pub fn link(&self, from: IpAddr, to: IpAddr) -> Link {
-        let owner = |address| self.owners.get(address);
-        let own = self.roads.get(&(from, to)).and_then(|road| road.link);
-        own.unwrap_or(if owner(&from).is_some() && owner(&from) == owner(&to) {
-            Link::loopback()
-        } else {
-            self.default_link
-        })
+        match self.road_ids.get(&(Realm::INTERNET, from, to)) {
+            Some(id) => self.link_of(*id, Realm::INTERNET, from, to),
+            None => self.unset_link(Realm::INTERNET, from, to),
+        }
     }
 
     /// Drops the datagrams with these [numbers](Sent::number), besides those already named: `drop_nth([k])` for a certain
@@ -233,90 +173,6 @@ impl Network {
         self.filter = None;
     }
 
-    /// Sends a batch: `bytes` are what [`TransmitBuffer::bytes`](wigwag_proto::TransmitBuffer::bytes) gives for
-    /// `transmit`. (Streams are not simulated; what goes there is counted in [`Stats::unroutable`].)
-    pub fn send(&mut self, now: Instant, transmit: &Transmit, bytes: &[u8]) {
-        let Route::Udp(path) = transmit.route else {
-            self.stats.unroutable += 1;
-            return;
-        };
-        for datagram in bytes.chunks(transmit.segment_size.max(1)) {
-            self.send_datagram(now, path, transmit.ecn, datagram);
-        }
-    }
-
-    fn send_datagram(&mut self, now: Instant, path: UdpPath, ecn: u8, bytes: &[u8]) {
-        let has_sender = self.owner(path.local.ip()).is_some();
-        self.put_on_wire(now, path, ecn, bytes, has_sender);
-    }
-
-    /// Sends a datagram from any address, one's own or not: what an attacker can do.
-    pub fn inject(&mut self, now: Instant, path: UdpPath, ecn: u8, bytes: &[u8]) {
-        self.put_on_wire(now, path, ecn, bytes, true);
-    }
-
-    fn put_on_wire(&mut self, now: Instant, path: UdpPath, ecn: u8, bytes: &[u8], has_sender: bool) {
-        let number = self.stats.sent;
-        self.stats.sent += 1;
-        self.stats.bytes_sent += bytes.len() as u64;
-        self.hash(now, path, ecn, bytes);
-        let (from, to) = (path.local.ip(), path.remote.ip());
-        let link = self.link(from, to);
-        let headers = if to.is_ipv4() { 28 } else { 48 };
-        // Drawn even if it is dropped by a script, so that the others meet the same fate as without.
-        let passage = self.road(from, to).pass(now, &link, bytes.len() + headers);
-        let sent = Sent { number, at: now, path, bytes };
-        let verdict = self.filter.as_mut().map_or(Verdict::Pass, |filter| filter(&sent));
-        if self.scripted.contains(&number) || verdict == Verdict::Drop {
-            self.stats.dropped += 1;
-            return;
-        }
-        if !has_sender {
-            self.stats.unroutable += 1;
-            return;
-        }
-        let passed = match passage {
-            Passage::Lost => return self.stats.lost += 1,
-            Passage::TooBig => return self.stats.too_big += 1,
-            Passage::QueueFull => return self.stats.queue_full += 1,
-            Passage::Passed(passed) => passed,
-        };
-        let mut bytes = bytes.to_vec();
-        if let Some(part) = passed.corrupted.filter(|_| !bytes.is_empty()) {
-            let bit = ((bytes.len() * 8) as f64 * part) as usize;
-            if let Some(byte) = bytes.get_mut(bit / 8) {
-                *byte ^= 1 << (bit % 8);
-            }
-            self.stats.corrupted += 1;
-        }
-        self.stats.reordered += u64::from(passed.reordered);
-        self.stats.duplicated += passed.arrivals.len() as u64 - 1;
-        for arrival in passed.arrivals {
-            let under_way = UnderWay { path: path.reversed(), bytes: bytes.clone(), ecn };
-            self.under_way.insert((arrival, self.next_key), under_way);
-            self.next_key += 1;
-        }
-    }
-
-    /// When the next datagram arrives; `None`: nothing is under way.
-    pub fn next_arrival(&self) -> Option<Instant> {
-        self.under_way.first_key_value().map(|((arrival, _), _)| *arrival)
-    }
-
-    /// The next datagram that has arrived by `now`. Call it until it gives `None`.
-    pub fn deliver(&mut self, now: Instant) -> Option<Delivery> {
-        while self.next_arrival().is_some_and(|arrival| arrival <= now) {
-            let (_, UnderWay { path, bytes, ecn }) = self.under_way.pop_first()?;
-            let Some(to) = self.owner(path.local.ip()) else {
-                self.stats.unroutable += 1;
-                continue;
-            };
-            self.stats.delivered += 1;
-            return Some(Delivery { to, path, bytes, ecn });
-        }
-        None
-    }
-
     /// What was sent so far, and what became of it.
     pub fn stats(&self) -> Stats {
         self.stats
@@ -327,39 +183,40 @@ impl Network {
         Digest(self.hasher.finish128().as_u128())
     }
 
-    fn owner(&self, address: IpAddr) -> Option<HostId> {
-        let owner = *self.owners.get(&address)?;
-        self.hosts.get(owner.0)?.is_up.then_some(owner)
+    /// Who has an address; nobody, if the host is unplugged.
+    pub(crate) fn owner(&self, realm: Realm, address: IpAddr) -> Option<Owner> {
+        let owner = *self.owners.get(&(realm, address))?;
+        let Owner::Host(host) = owner;
+        self.hosts.get(host.0)?.is_up.then_some(owner)
     }
 
-    fn road(&mut self, from: IpAddr, to: IpAddr) -> &mut Road {
-        let seed = self.seed;
-        self.roads.entry((from, to)).or_insert_with(|| Road::new(seed, from, to))
+    pub(crate) fn road_id(&mut self, realm: Realm, from: IpAddr, to: IpAddr) -> RoadId {
+        let Self { seed, roads, road_ids, .. } = self;
+        *road_ids.entry((realm, from, to)).or_insert_with(|| {
+            roads.push(Road::new(*seed, &format!("{from} {to}")));
+            RoadId(roads.len() - 1)
+        })
     }
 
-    fn hash(&mut self, now: Instant, path: UdpPath, ecn: u8, bytes: &[u8]) {
-        let hasher = &mut self.hasher;
-        hasher.write(&now.as_micros().to_le_bytes());
-        for end in [path.local, path.remote] {
-            hash_address(hasher, end);
+    /// The link of a road as it is now.
+    pub(crate) fn link_of(&self, id: RoadId, realm: Realm, from: IpAddr, to: IpAddr) -> Link {
+        let own = self.roads.get(id.0).and_then(|road| road.link);
+        own.unwrap_or_else(|| self.unset_link(realm, from, to))
+    }
+
+    /// The link where none is set.
+    fn unset_link(&self, realm: Realm, from: IpAddr, to: IpAddr) -> Link {
+        let owner = |address| self.owners.get(&(realm, address));
+        match owner(from).is_some() && owner(from) == owner(to) {
+            true => Link::loopback(),
+            false => self.default_link,
         }
-        hasher.write(&[ecn]);
-        hasher.write(&(bytes.len() as u64).to_le_bytes());
-        hasher.write(bytes);
     }
-}
-
-fn hash_address(hasher: &mut SipHasher13, address: SocketAddr) {
-    match address.ip() {
-        IpAddr::V4(ip) => hasher.write(&ip.to_ipv6_mapped().octets()),
-        IpAddr::V6(ip) => hasher.write(&ip.octets()),
-    }
-    hasher.write(&address.port().to_le_bytes());
 }
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (hosts, under_way) = (self.hosts.len(), self.under_way.len());
+        let (hosts, under_way) = (self.hosts.len(), self.arrivals.len());
         let Self { seed, stats, .. } = self;
         f.debug_struct("Network")
             .field("seed", seed)

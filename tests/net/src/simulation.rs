@@ -15,8 +15,9 @@ use wigwag_proto::{Input, Instant, Received, Transmit, TransmitBuffer};
 
 use crate::diligence::Diligence;
 use crate::fault::{Failure, Fault};
-use crate::network::{Delivery, HostId, Network};
+use crate::network::Network;
 use crate::seed::SEED_VARIABLE;
+use crate::stats::{Delivery, HostId, TooBig};
 
 /// More wakes of one machine without time passing are a livelock.
 const MAX_WAKES_PER_MOMENT: usize = 100_000;
@@ -39,6 +40,10 @@ pub trait Machine {
     /// The application's part of a wake, after input and timers and before transmits: take events, answer requests,
     /// send. Nothing, unless it is written.
     fn step(&mut self, _now: Instant) {}
+
+    /// A router says that a packet was too big: see [`Link::mtu_notice`](crate::Link::mtu_notice). Nothing, unless it is
+    /// written.
+    fn handle_too_big(&mut self, _now: Instant, _notice: TooBig) {}
 
     /// Would [`poll_transmit`](Self::poll_transmit) give something right after [`handle_timeout`](Self::handle_timeout)?
     /// A machine that can tell exactly is held to it; `None`: it cannot tell.
@@ -255,6 +260,12 @@ impl<M: Machine> Simulation<M> {
 
     /// Hands over what has arrived, together what came together.
     fn deliver(&mut self) {
+        while let Some(notice) = self.network.poll_notice(self.now) {
+            let now = self.now;
+            if let Some(machine) = self.machine_mut(notice.to) {
+                machine.handle_too_big(now, notice);
+            }
+        }
         let mut held = self.arrived.take();
         let mut inputs = 0;
         while let Some(delivery) = self.network.deliver(self.now) {
