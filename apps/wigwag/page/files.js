@@ -72,7 +72,7 @@ class Item {
     try {
       this.become("running", "Opening a channel …");
       this.transfer = new Transfer(pc, file, { ...storage, name: this.name });
-      const marks = [];
+      const marks = [{ at: performance.now(), up: 0, down: 0 }];
       timer = setInterval(() => this.show(marks), TICK);
       const result = await this.transfer.run();
       this.show(marks);
