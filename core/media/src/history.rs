@@ -59,10 +59,18 @@ impl History {
         usize::from(number.0) & self.slots.len().wrapping_sub(1)
     }
 
-    /// A packet was sent.
+    /// A packet was sent. If there is one of this number already, that one stays: who protects packets lets only the first out.
     pub fn push(&mut self, now: Instant, packet: RtpOut) {
         self.forget(now);
         let number = packet.sequence_number;
+        if self
+            .slots
+            .get(self.place(number))
+            .and_then(Option::as_ref)
+            .is_some_and(|it| it.packet.sequence_number == number)
+        {
+            return;
+        }
         while self.slots.len() < MAX_PACKETS
             && self
                 .slots
@@ -161,6 +169,15 @@ mod tests {
 
     fn has(history: &History, now: Instant, number: u16) -> bool {
         history.find(now, SequenceNumber(number), Duration::ZERO).is_some()
+    }
+
+    #[test]
+    fn the_first_of_a_number_stays() {
+        let mut history = History::new(10_000);
+        history.push(Instant(0), packet(7, 100));
+        history.push(Instant(1), packet(7, 200));
+        let kept = history.find(Instant(1), SequenceNumber(7), Duration::ZERO).map(|packet| packet.payload.len());
+        assert_eq!((kept, history.bytes()), (Some(100), 100));
     }
 
     #[test]

@@ -151,6 +151,10 @@ pub struct Written {
     pub len: usize,
     /// Which protection it needs.
     pub kind: PacketKind,
+    /// It was written before, byte for byte but for its header extensions, and goes out again under its own number: only where
+    /// [`Session::allow_repeats`](crate::Session::allow_repeats) said so. Any other packet that comes a second time under a number must not
+    /// be protected: in counter mode both would have the same key stream.
+    pub is_repeat: bool,
 }
 
 /// SRTP or SRTCP.

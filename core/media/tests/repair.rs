@@ -98,6 +98,7 @@ fn without_rtx_only_if_packets_can_be_repeated() {
         if repeats {
             assert_all(&pair, 1100);
             assert!(outbound.retransmitted_packets > 0);
+            assert_eq!(outbound.retransmitted_packets, pair.repeats[0] as u64, "SRTP has to know of them");
             assert!(pair.received[1].iter().all(|packet| !packet.recovered));
         } else {
             assert_eq!(outbound.retransmitted_packets, 0);

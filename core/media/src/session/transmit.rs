@@ -63,15 +63,16 @@ impl Session {
     pub fn write_packet(&mut self, now: Instant, room: &mut [u8]) -> Option<Written> {
         if self.due.any() {
             let len = self.write_rtcp(now, room)?;
-            return Some(Written { len, kind: PacketKind::Rtcp });
+            return Some(Written { len, kind: PacketKind::Rtcp, is_repeat: false });
         }
-        while let Some(len) = self.write_resend(now, room).or_else(|| self.write_queued(now, room)) {
+        loop {
+            let is_repeat = self.resend.front().is_some_and(|resend| resend.rtx.is_none());
+            let len = self.write_resend(now, room).or_else(|| self.write_queued(now, room))?;
             if len > 0 {
-                return Some(Written { len, kind: PacketKind::Rtp });
+                return Some(Written { len, kind: PacketKind::Rtp, is_repeat });
             }
             self.dropped.too_long += 1;
         }
-        None
     }
 
     /// Zero if it did not fit; `None` if nothing waits.

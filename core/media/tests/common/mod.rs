@@ -99,6 +99,8 @@ pub struct Pair {
     pub byes: [Vec<Ssrc>; 2],
     /// Bytes of RTP and RTCP that each sent.
     pub sent: [[usize; 2]; 2],
+    /// Packets that each sent again under their own number.
+    pub repeats: [usize; 2],
 }
 
 impl Pair {
@@ -116,6 +118,7 @@ impl Pair {
             paths,
             received: Default::default(),
             key_frames: [0; 2],
+            repeats: [0; 2],
             byes: Default::default(),
             sent: [[0; 2]; 2],
         }
@@ -142,6 +145,7 @@ impl Pair {
                 let len = session.next_packet_len();
                 let written = session.write_packet(self.now, &mut room).expect("can_transmit said so");
                 assert_eq!(Some(written.len), len);
+                self.repeats[at] += usize::from(written.is_repeat);
                 let bytes = &room[..written.len];
                 assert_eq!(is_rtcp(bytes), written.kind == PacketKind::Rtcp);
                 self.sent[at][usize::from(is_rtcp(bytes))] += bytes.len();
