@@ -58,7 +58,9 @@ pub struct Config {
     pub ice: wigwag_ice::Config,
     /// Which versions of DTLS are spoken.
     pub dtls_versions: DtlsVersions,
-    /// Bytes of UDP payload that a datagram may have.
+    /// Bytes of UDP payload that a datagram of the handshake or of data channels may have. Packets of audio and video are as long as
+    /// the application makes them, up to 1400 bytes and SRTP's tag: give
+    /// [`poll_transmit`](crate::PeerConnection::poll_transmit) room for 1472 bytes where they are longer than this.
     pub mtu: usize,
     /// The largest message that is accepted from the peer, in bytes.
     pub max_message_size: u64,

@@ -1,4 +1,4 @@
-//! WebRTC as a sans-IO engine: `RTCPeerConnection` and data channels, without sockets, clocks or threads.
+//! WebRTC as a sans-IO engine: `RTCPeerConnection`, data channels, audio and video, without sockets, clocks or threads.
 //!
 //! A [`PeerConnection`] is a state machine. A program (or an adaptor, such as the crate `wigwag-tokio`) moves datagrams
 //! and time in and out of it:
@@ -8,7 +8,7 @@
 //!      create_offer, send, ... |  ^ poll_event
 //!                              v  |
 //!   +--------------------- PeerConnection ---------------------+
-//!   |   sdp        ice          dtls            sctp           |
+//!   |   sdp      ice      dtls      sctp      srtp, media      |
 //!   +----------------------------------------------------------+
 //!        ^ handle_input   | poll_transmit   ^ handle_timeout   | poll_request
 //!        | datagrams      v datagrams       | time             v sockets wanted
@@ -38,7 +38,7 @@ mod state;
 mod transceiver;
 
 pub use config::{Config, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DtlsVersions, Gathering};
-pub use connection::{ChannelInit, DataChannel, MediaStats, PeerConnection, Stats, WriteRtpError};
+pub use connection::{ChannelInit, DataChannel, MediaDropped, MediaStats, PeerConnection, Stats, WriteRtpError};
 pub use endpoint::{ConnectionId, Displaced, Endpoint};
 pub use event::{Event, Message};
 pub use negotiation::{CandidateError, DescriptionError, IceCandidate, SdpType, SessionDescription, default_codecs};

@@ -5,13 +5,12 @@ mod common;
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use common::calls::{call, connect, exchange, packet, renegotiate, send};
 use common::{App, Pair, address, config, negotiate};
-use wigwag::rtp::{ExtensionKind, PayloadType, RtpTimestamp, SequenceNumber};
+use wigwag::rtp::ExtensionKind;
 use wigwag::{
-    ChannelId, ConnectionState, Direction, Event, Instant, MediaKind, PacketExtensions, PeerConnection, RtpOut,
-    SessionDescription, SignalingState, TransceiverError, TransceiverId, TransceiverInit, WriteRtpError,
-    default_codecs,
+    ChannelId, ConnectionState, Direction, Event, Instant, MediaKind, PeerConnection, SessionDescription,
+    TransceiverError, TransceiverId, TransceiverInit, WriteRtpError, default_codecs,
 };
 use wigwag_net::Simulation;
 
@@ -209,57 +208,6 @@ fn a_direction_that_changes_wants_an_offer_and_only_one() {
     assert!(!needs_negotiation(&mut bob));
 }
 
-/// Audio, video and a channel, both ways; the answerer sends everything back.
-fn call(seed: u64) -> (Pair, Vec<TransceiverId>) {
-    let ([mut offerer, mut answerer], channel) = common::apps([config(seed, 1), config(seed, 2)]);
-    let add = |kind| offerer.pc.add_transceiver(kind, TransceiverInit::default()).unwrap();
-    let ids = [MediaKind::Audio, MediaKind::Video].map(add).to_vec();
-    exchange(&mut offerer, &mut answerer);
-    (Pair::join(seed, [offerer, answerer], channel), ids)
-}
-
-/// Offer and answer; the answerer wants to send on everything.
-fn exchange(offerer: &mut App, answerer: &mut App) {
-    let now = Simulation::<App>::START;
-    let offer = offerer.pc.set_local_description_implicitly(now).unwrap();
-    answerer.pc.set_remote_description(now, offer).unwrap();
-    let all: Vec<_> = answerer.pc.transceivers().filter(|it| !it.is_stopped).map(|it| it.id).collect();
-    for id in all {
-        answerer.pc.set_direction(id, Direction::SendRecv).unwrap();
-    }
-    let answer = answerer.pc.set_local_description_implicitly(now).unwrap();
-    offerer.pc.set_remote_description(now, answer).unwrap();
-    assert_eq!(offerer.pc.signaling_state(), SignalingState::Stable);
-}
-
-fn packet(payload_type: u8, n: u16, len: usize) -> RtpOut {
-    let level: PacketExtensions = [(ExtensionKind::AudioLevel, [0x8C])].into_iter().collect();
-    RtpOut {
-        marker: n.is_multiple_of(3),
-        payload_type: PayloadType::new(payload_type).unwrap(),
-        sequence_number: SequenceNumber(n.wrapping_add(65_500)),
-        timestamp: RtpTimestamp(u32::from(n) * 960),
-        extensions: if payload_type == 111 { level } else { PacketExtensions::default() },
-        payload: Bytes::from(vec![n as u8; len]),
-    }
-}
-
-/// Sends `count` packets of each, one pair each 10 ms.
-fn send(pair: &mut Pair, ids: &[TransceiverId], count: u16) {
-    for n in 0..count {
-        let now = pair.simulation.now();
-        let app = pair.offerer();
-        app.pc.write_rtp(now, ids[0], packet(111, n, 80)).unwrap();
-        app.pc.write_rtp(now, ids[1], packet(96, n, 1100)).unwrap();
-        pair.simulation.run_for(Duration::from_millis(10)).unwrap();
-    }
-}
-
-fn connect(pair: &mut Pair) {
-    let is_connected = |app: &App| app.states.contains(&ConnectionState::Connected) && !app.opened.is_empty();
-    pair.simulation.run_until(|simulation| common::both(simulation, is_connected), LIMIT).unwrap();
-}
-
 #[test]
 fn packets_go_there_and_back() {
     let (mut pair, ids) = call(1);
@@ -356,19 +304,6 @@ fn media_joins_a_connection_that_has_data_and_leaves_it() {
     pair.offerer().pc.close(now);
     pair.simulation.run_for(Duration::from_secs(1)).unwrap();
     assert!(pair.offerer().pc.is_closed() && pair.answerer().pc.is_closed());
-}
-
-fn renegotiate(pair: &mut Pair) {
-    let now = pair.simulation.now();
-    let offer = pair.offerer().pc.set_local_description_implicitly(now).unwrap();
-    pair.answerer().pc.set_remote_description(now, offer).unwrap();
-    let all: Vec<_> = pair.answerer().pc.transceivers().filter(|it| !it.is_stopped).map(|it| it.id).collect();
-    for id in all {
-        pair.answerer().pc.set_direction(id, Direction::SendRecv).unwrap();
-    }
-    let answer = pair.answerer().pc.set_local_description_implicitly(now).unwrap();
-    pair.offerer().pc.set_remote_description(now, answer).unwrap();
-    pair.simulation.run_for(Duration::from_millis(50)).unwrap();
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::negotiation::{DtlsRole, TrackChange};
 use crate::state::{DtlsTransportState, Failure};
 use crate::transceiver::{MediaKind, Transceiver, TransceiverError, TransceiverId, TransceiverInit};
 
-pub use wigwag_media::LineStats as MediaStats;
+pub use wigwag_media::{Dropped as MediaDropped, LineStats as MediaStats};
 
 /// The UDP payload that a packet of audio or video may have: what Ethernet carries. The application cut them, and a peer
 /// whose packets are forwarded knows its own path.
@@ -52,7 +52,7 @@ pub enum WriteRtpError {
     /// Both sides have not agreed that we send; see [`Transceiver::can_send`].
     #[error("the peer does not receive on this transceiver")]
     NotSending,
-    /// There is no secure channel yet, or no longer.
+    /// There is no secure channel, or no path to the peer: yet, or any more.
     #[error("the connection is not up")]
     NotConnected,
     /// The session has no room for it, or it can't be sent.
@@ -153,7 +153,9 @@ impl PeerConnection {
         if !transceiver.ok_or(WriteRtpError::Stopped)?.can_send() {
             return Err(WriteRtpError::NotSending);
         }
-        if self.srtp.is_none() || self.ending != Ending::Open {
+        // While there is no path, packets would only grow old.
+        let is_up = self.srtp.is_some() && self.dtls.is_connected() && self.path().is_some();
+        if !is_up || self.ending != Ending::Open {
             return Err(WriteRtpError::NotConnected);
         }
         self.touch(now);
@@ -170,6 +172,12 @@ impl PeerConnection {
     /// What was counted on a transceiver; `None` before anything was agreed on, and once it was stopped.
     pub fn media_stats(&self, id: TransceiverId) -> Option<MediaStats> {
         self.media.stats(LineId(id.0))
+    }
+
+    /// Packets of audio and video that were dropped after they were decrypted, or before they were encrypted, and why: over all
+    /// transceivers. [`Stats::dropped_media`](crate::Stats::dropped_media) has those that were not even decrypted.
+    pub fn media_dropped(&self) -> MediaDropped {
+        self.media.dropped()
     }
 
     /// How audio and video are protected, once they are.
@@ -198,25 +206,29 @@ impl PeerConnection {
                 None => self.media.remove_line(now, LineId(id.0)),
             }
         }
+        self.mind_the_keys(now);
     }
 
     /// DTLS is there, and has made keys for SRTP if both ends have a profile in common.
     pub(super) fn start_srtp(&mut self, now: Instant, keys: Option<SrtpKeys>) {
-        let session = keys.as_ref().and_then(|keys| srtp_session(keys, self.role?, self.provider));
-        let Some(session) = session else {
-            if self.negotiation.transceivers().any(|it| it.current_direction.is_some()) {
-                self.states.dtls = DtlsTransportState::Failed;
-                self.failure.get_or_insert(Failure::Dtls("no SRTP profile in common".to_owned()));
-            }
-            return;
-        };
-        let mut session = session;
-        session.protector.allow_repeats(true);
+        self.srtp = keys.as_ref().and_then(|keys| srtp_session(keys, self.role?, self.provider));
+        let early = std::mem::take(&mut self.early);
+        let Some(srtp) = &self.srtp else { return self.mind_the_keys(now) };
         // In GCM a number is protected once only, so that without RTX nothing can be sent again.
-        self.media.allow_repeats(session.protector.profile() == SrtpProfile::Aes128CmHmacSha1_80);
-        self.srtp = Some(session);
-        for mut packet in std::mem::take(&mut self.early) {
+        self.media.allow_repeats(srtp.protector.profile() == SrtpProfile::Aes128CmHmacSha1_80);
+        for mut packet in early {
             self.open_media(now, &mut packet);
+        }
+    }
+
+    /// Audio and video that were agreed on and can't be protected are the end: whatever was promised of them is not kept.
+    fn mind_the_keys(&mut self, now: Instant) {
+        let is_late = self.states.dtls == DtlsTransportState::Connected && self.srtp.is_none();
+        if is_late && self.negotiation.transceivers().any(|it| it.current_direction.is_some()) {
+            self.states.dtls = DtlsTransportState::Failed;
+            self.failure.get_or_insert(Failure::Dtls("no SRTP profile in common".to_owned()));
+            self.sctp.abort();
+            self.dtls.close(now);
         }
     }
 
@@ -254,26 +266,29 @@ impl PeerConnection {
 
     /// Fills `out` with packets of audio and video; whether there were any.
     pub(super) fn write_media(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> bool {
-        let Self { srtp, media, .. } = self;
+        let Self { srtp, media, stats, .. } = self;
         let Some(srtp) = srtp else { return false };
         let profile = srtp.protector.profile();
         // Of RTCP: the greater one.
         let suffix = profile.rtcp_overhead().suffix;
         while media.can_transmit() {
+            let is_first = out.segments() == 0;
             let Some(segment) = out.segment(MAX_DATAGRAM) else { break };
-            // The next packet goes into the batch only if it fits into the length of those before it.
-            if out_of_room(segment.len(), suffix, media.next_packet_len()) {
+            // The next packet goes into the batch only if it fits into the length of those before it. (The first has all the memory
+            // that the caller gave: if that is too short, the packet is dropped, or nothing would ever leave behind it.)
+            if !is_first && out_of_room(segment.len(), suffix, media.next_packet_len()) {
                 break;
             }
             let Some(room) = segment.len().checked_sub(suffix).and_then(|len| segment.get_mut(..len)) else { break };
             let Some(written) = media.write_packet(now, room) else { break };
+            srtp.protector.allow_repeats(written.is_repeat);
             let len = match written.kind {
                 PacketKind::Rtp => srtp.protector.protect_rtp(segment, written.len),
                 PacketKind::Rtcp => srtp.protector.protect_rtcp(segment, written.len),
             };
-            // One that SRTP refuses (a number twice) is not sent, and counted there.
-            if let Some(len) = len {
-                out.push(len);
+            match len {
+                Some(len) => out.push(len),
+                None => stats.refused_media += 1,
             }
         }
         out.segments() > 0
@@ -313,4 +328,58 @@ fn srtp_session(keys: &SrtpKeys, role: DtlsRole, provider: wigwag_crypto::Provid
 /// 96 random bits, which is what RFC 7022 section 4.2 wants, in letters.
 pub(super) fn cname(random: &mut Random) -> String {
     format!("{:024x}", random.random::<u128>() >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{ChannelInit, Config, ConnectionState};
+
+    const NOW: Instant = Instant(1);
+
+    fn negotiate(offerer: &mut PeerConnection, answerer: &mut PeerConnection) {
+        answerer.set_remote_description(NOW, offerer.set_local_description_implicitly(NOW).unwrap()).unwrap();
+        offerer.set_remote_description(NOW, answerer.set_local_description_implicitly(NOW).unwrap()).unwrap();
+    }
+
+    fn connection(n: u8) -> PeerConnection {
+        let mut connection = PeerConnection::new(Config::new([n; 32])).unwrap();
+        connection.add_udp_socket(NOW, std::net::SocketAddr::from(([10, 0, 0, n], 1000))).unwrap();
+        connection
+    }
+
+    /// What DTLS does when the peer knows none of our profiles.
+    fn connects_without_keys(connection: &mut PeerConnection) {
+        connection.states.dtls = DtlsTransportState::Connected;
+        connection.start_srtp(NOW, None);
+        connection.follow_up(NOW);
+    }
+
+    #[test]
+    fn media_without_keys_is_a_failure_that_is_told() {
+        let (mut alice, mut bob) = (connection(1), connection(2));
+        let channel = alice.create_data_channel("data", ChannelInit::default()).unwrap();
+        alice.add_transceiver(MediaKind::Audio, TransceiverInit::default()).unwrap();
+        negotiate(&mut alice, &mut bob);
+        alice.early.push_back(vec![0x80; 100]);
+        connects_without_keys(&mut alice);
+        assert_eq!(alice.connection_state(), ConnectionState::Failed);
+        assert!(matches!(alice.failure(), Some(Failure::Dtls(_))) && alice.early.is_empty());
+        let told: Vec<_> = std::iter::from_fn(|| alice.poll_event()).collect();
+        assert!(told.iter().any(|event| matches!(event, Event::ChannelClosed(id) if *id == channel)), "{told:?}");
+    }
+
+    #[test]
+    fn media_that_joins_without_keys_is_a_failure_too() {
+        let (mut alice, mut bob) = (connection(1), connection(2));
+        alice.create_data_channel("data", ChannelInit::default()).unwrap();
+        negotiate(&mut alice, &mut bob);
+        connects_without_keys(&mut alice);
+        assert_ne!(alice.connection_state(), ConnectionState::Failed);
+        alice.add_transceiver(MediaKind::Audio, TransceiverInit::default()).unwrap();
+        negotiate(&mut alice, &mut bob);
+        assert_eq!(alice.connection_state(), ConnectionState::Failed);
+    }
 }

@@ -32,7 +32,7 @@ use crate::state::{
 };
 
 pub use channels::{ChannelInit, DataChannel};
-pub use media::{MediaStats, WriteRtpError};
+pub use media::{MediaDropped, MediaStats, WriteRtpError};
 pub use verbs::Stats;
 
 /// A connection to one peer, shaped after `RTCPeerConnection`, without sockets, clock or threads.

@@ -33,6 +33,8 @@ pub struct Stats {
     /// RTP and RTCP packets dropped: from an address that ICE has not validated, not authentic, replayed, or before there
     /// were keys (beyond the few that are kept for them).
     pub dropped_media: u64,
+    /// RTP packets that SRTP refused to protect: mostly since their sequence number had been sent before.
+    pub refused_media: u64,
 }
 
 impl PeerConnection {

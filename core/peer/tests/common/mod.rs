@@ -1,6 +1,8 @@
 //! Two connections with their applications on the simulated network.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod calls;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
