@@ -70,6 +70,8 @@ pub(crate) struct Pair {
     /// Controlling: the next check nominates. Controlled: the pair is nominated as soon as it is valid.
     pub(crate) nominate: bool,
     pub(crate) nominated: bool,
+    /// The other side checked it, too: so it has our description.
+    pub(crate) heard: bool,
     pub(crate) round_trip_time: Option<Duration>,
     pub(crate) answered_at: Option<Instant>,
 }
@@ -152,6 +154,7 @@ impl CheckList {
                 valid: false,
                 nominate: false,
                 nominated: false,
+                heard: false,
                 round_trip_time: None,
                 answered_at: None,
             },

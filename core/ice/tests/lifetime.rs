@@ -141,6 +141,28 @@ fn a_restart_keeps_the_path_until_there_is_a_new_one() {
     }
 }
 
+/// The controlled side offers a restart, and the controlling side's answer takes its time: until it is there, nothing is
+/// nominated, for the other side could not know it (browsers answer such a check and forget what it said).
+#[test]
+fn nobody_is_nominated_who_does_not_know_us() {
+    let mut pair = Pair::introduced(1);
+    pair.complete(SECOND);
+    let before = pair.assert_agreed();
+    let now = pair.now();
+    (0..2).for_each(|side| pair[side].agent.restart(now));
+    pair.tell(0);
+    let nominations = |pair: &Pair| pair[0].agent.pairs().filter(|pair| pair.nominated).count();
+    pair.run(2 * SECOND);
+    assert!(pair[0].agent.stats().responses_received > 2, "its checks are answered");
+    assert_eq!((nominations(&pair), pair[0].agent.selected_path()), (0, Some(before)));
+    // One that is lite and does not say so will never check us.
+    pair.run(2 * SECOND);
+    assert_eq!(nominations(&pair), 1);
+    pair.tell(1);
+    pair.complete(2 * SECOND);
+    pair.assert_agreed();
+}
+
 #[test]
 fn a_restart_moves_to_another_network() {
     let mut pair = Pair::introduced(1);

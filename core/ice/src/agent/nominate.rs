@@ -10,9 +10,14 @@ use wigwag_proto::{Instant, UdpPath};
 
 use super::session::{Patience, Purpose};
 use super::{Active, Agent, Failure};
-use crate::checklist::{PairId, PairState, pair_priority};
+use crate::checklist::{Pair, PairId, PairState, pair_priority};
 use crate::consent::{Consent, Standing};
 use crate::event::{ConnectionState, Event};
+
+/// How long a valid pair that the other side has not checked waits to be nominated. An agent that knows us checks what it
+/// was checked on, at once; one that does not know us yet answers, and may forget that the check nominated. So this is for
+/// agents that are lite and do not say so.
+const UNHEARD_PATIENCE: Duration = Duration::from_secs(3);
 
 /// An agent of RFC 5245 nominates whatever it checks, in every check: those of one flurry belong together.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -23,15 +28,26 @@ impl Agent {
         let session = &mut self.session;
         let busy = session.nominated.is_some() || session.list.iter().any(|pair| pair.nominate);
         let possible = self.role.controlling && !self.config.lite && self.failure.is_none() && !busy;
-        let Some(best) = session.list.best_valid().filter(|_| possible) else {
+        let Some(valid) = session.list.best_valid().filter(|_| possible) else {
             session.nominate_at = None;
             return;
         };
+        let is_known = |pair: &&Pair| self.remote_lite || pair.heard;
+        let known = session.list.iter().filter(|pair| pair.valid).find(is_known);
+        let best = known.unwrap_or(valid);
         let (id, priority) = (best.id, best.priority);
-        let may_come = |state| matches!(state, PairState::Frozen | PairState::Waiting | PairState::InProgress);
-        let better = session.list.iter().any(|pair| pair.priority > priority && may_come(pair.state));
-        let patience = self.config.nomination_patience;
-        if better && *session.nominate_at.get_or_insert(self.now + patience) > self.now {
+        let may_come = |pair: &Pair| {
+            pair.valid || matches!(pair.state, PairState::Frozen | PairState::Waiting | PairState::InProgress)
+        };
+        let better = session.list.iter().any(|pair| pair.priority > priority && may_come(pair));
+        let patience = match known {
+            Some(_) if !better => Duration::ZERO,
+            Some(_) => self.config.nomination_patience,
+            None => UNHEARD_PATIENCE,
+        };
+        let at = session.nominate_at.unwrap_or(Instant::NEVER).min(self.now + patience);
+        session.nominate_at = Some(at);
+        if at > self.now {
             return;
         }
         session.nominate_at = None;

@@ -186,6 +186,13 @@ impl Agent {
         if use_candidate && controlled {
             pair.nominate = true;
         }
+        // Nominated before the other side knew us: it may have forgotten.
+        let was_heard = std::mem::replace(&mut pair.heard, true);
+        if !was_heard && pair.nominated && !controlled {
+            pair.nominate = true;
+            self.session.list.trigger(id);
+            return;
+        }
         // RFC 7675: what is selected has consent, so a pair that was checked long ago is checked again before.
         let recent = pair.answered_at.is_some_and(|at| self.now - at < RECENT);
         let selected = self.active.as_ref().is_some_and(|active| active.consent.path == path);
