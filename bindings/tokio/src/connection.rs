@@ -231,6 +231,20 @@ impl PeerConnection {
         Ok(Transceiver::new(&self.handle, id))
     }
 
+    /// A track to be sent: on a transceiver that never sent, such as one that the peer's offer made, or on a new one.
+    ///
+    /// # Errors
+    /// When the connection is closed, or has too many transceivers.
+    pub fn add_track(
+        &self,
+        kind: MediaKind,
+        track: Option<String>,
+        streams: Vec<String>,
+    ) -> Result<Transceiver, TransceiverError> {
+        let id = self.with(|engine, _| engine.add_track(kind, track, streams))?;
+        Ok(Transceiver::new(&self.handle, id))
+    }
+
     /// The transceiver of this name, such as [`Event::Track`] tells.
     pub fn transceiver(&self, id: TransceiverId) -> Option<Transceiver> {
         let is_there = self.with(|engine, _| engine.transceiver(id).is_some());
@@ -256,9 +270,9 @@ impl PeerConnection {
         accepted.await
     }
 
-    /// The next event that is not about messages and channels: states, candidates,
-    /// [`BufferedAmountLow`](Event::BufferedAmountLow). Up to 256 are kept for who does not ask. `None` when the
-    /// connection is over and all were told.
+    /// The next event that is not about messages, channels and packets: states, candidates, tracks,
+    /// [`BufferedAmountLow`](Event::BufferedAmountLow). Up to 256 are kept for who does not ask, and, beside them, one for each track that the
+    /// peer sends. `None` when the connection is over and all were told.
     pub async fn next_event(&self) -> Option<Event> {
         let next = self.handle.wait(|state, id| {
             let inbox = state.inboxes.get_mut(&id)?;

@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use wigwag::{ChannelId, ConnectionState, Event, Message, PeerConnection, RtpIn, TransceiverId};
+use wigwag::{ChannelId, ConnectionState, Event, Message, PeerConnection};
+
+use crate::lines::{Lines, is_stopped};
 
 /// Bytes of messages that are taken out of the engine ahead of their receivers. What lies beyond stays in the engine,
 /// where it closes the peer's window.
@@ -13,10 +15,9 @@ const MAX_MESSAGE_BYTES: usize = 256 << 10;
 const MAX_MESSAGES: usize = 1024;
 /// Channels of the peer's that nobody accepted yet; what goes beyond is closed.
 pub(crate) const MAX_INCOMING: usize = 1024;
-/// Events that wait for [`PeerConnection::next_event`](crate::PeerConnection::next_event); the oldest go first.
+/// Events that wait for [`PeerConnection::next_event`](crate::PeerConnection::next_event); the oldest go first. Not counted are those that
+/// nothing would make up for, and that can't be many: one for each track that there is, and that an offer should be made.
 const MAX_EVENTS: usize = 256;
-/// Packets of audio or video that wait on one transceiver: half a second of a large video. The oldest go first.
-const MAX_PACKETS: usize = 1024;
 
 /// The inbox of one connection; it lives in the driver, under its lock.
 #[derive(Debug, Default)]
@@ -25,7 +26,7 @@ pub(crate) struct Inbox {
     /// Channels that the peer opened and nobody accepted yet.
     pub incoming: VecDeque<ChannelId>,
     pub channels: HashMap<ChannelId, ChannelInbox>,
-    pub lines: HashMap<TransceiverId, LineInbox>,
+    pub lines: Lines,
     bytes: usize,
     messages: usize,
     /// Something changed: events, states, incoming channels, room to send.
@@ -37,14 +38,6 @@ pub(crate) struct Inbox {
     state: Option<ConnectionState>,
     /// No handle is left: whoever could have taken anything is gone.
     pub is_orphan: bool,
-}
-
-/// What waits on one transceiver.
-#[derive(Debug, Default)]
-pub(crate) struct LineInbox {
-    pub packets: VecDeque<RtpIn>,
-    pub wants_key_frame: bool,
-    pub changed: Arc<Notify>,
 }
 
 /// What waits on one channel.
@@ -80,7 +73,7 @@ impl Inbox {
         if self.state.replace(connection.connection_state()) != Some(connection.connection_state()) {
             self.wants_room = None; // nobody will have it, if this is the end
             self.changed.notify_waiters();
-            self.notify_lines();
+            self.lines.notify();
         }
     }
 
@@ -113,42 +106,52 @@ impl Inbox {
                 }
             }
             Event::Writable => {} // `look_at` told already
-            Event::Rtp { transceiver, packet } => self.put_packet(transceiver, packet),
+            Event::Rtp { .. } | Event::KeyFrameRequest(_) if self.is_orphan => {}
+            Event::Rtp { transceiver, packet } => self.lines.put(transceiver, packet, connection),
+            Event::KeyFrameRequest(id) if is_stopped(connection, id) => {}
             Event::KeyFrameRequest(id) => {
-                let line = self.lines.entry(id).or_default();
+                let line = self.lines.line(id);
                 line.wants_key_frame = true;
                 line.changed.notify_waiters();
             }
             other => {
-                if let Event::BufferedAmountLow(id) = other {
-                    self.change(id, |_| {});
+                match other {
+                    Event::BufferedAmountLow(id) => self.change(id, |_| {}),
+                    Event::TrackRemoved(id) => self.lines.forget_if_stopped(id, connection),
+                    Event::SignalingStateChange(_) => self.lines.forget_stopped(connection),
+                    _ => {}
                 }
-                if self.events.len() == MAX_EVENTS {
-                    self.events.pop_front();
-                }
-                if matches!(other, Event::SignalingStateChange(_) | Event::TrackRemoved(_)) {
-                    self.notify_lines(); // one may have been stopped
-                }
-                self.events.push_back(other);
+                self.put_event(other);
                 self.changed.notify_waiters();
             }
         }
     }
 
-    fn put_packet(&mut self, id: TransceiverId, packet: RtpIn) {
-        if self.is_orphan {
-            return;
+    fn put_event(&mut self, event: Event) {
+        // What this one says anew, or takes back, need not be told before it.
+        let is_outdated = |other: &Event| match (&event, other) {
+            (Event::Track(id) | Event::TrackRemoved(id), Event::Track(other)) => id == other,
+            (Event::Track(id), Event::TrackRemoved(other)) => id == other,
+            (Event::BufferedAmountLow(id), Event::BufferedAmountLow(other)) => id == other,
+            (Event::NegotiationNeeded, Event::NegotiationNeeded) => true,
+            _ => false,
+        };
+        let may_be = matches!(
+            event,
+            Event::Track(_) | Event::TrackRemoved(_) | Event::BufferedAmountLow(_) | Event::NegotiationNeeded
+        );
+        if let Some(at) = may_be.then(|| self.events.iter().position(is_outdated)).flatten() {
+            self.events.remove(at);
         }
-        let line = self.lines.entry(id).or_default();
-        if line.packets.len() == MAX_PACKETS {
-            line.packets.pop_front();
+        let counts = |event: &Event| !matches!(event, Event::Track(_) | Event::NegotiationNeeded);
+        if self.events.len() >= MAX_EVENTS
+            && counts(&event)
+            && self.events.iter().filter(|event| counts(event)).count() >= MAX_EVENTS
+            && let Some(oldest) = self.events.iter().position(counts)
+        {
+            self.events.remove(oldest);
         }
-        line.packets.push_back(packet);
-        line.changed.notify_waiters();
-    }
-
-    fn notify_lines(&self) {
-        self.lines.values().for_each(|line| line.changed.notify_waiters());
+        self.events.push_back(event);
     }
 
     fn put_message(&mut self, id: ChannelId, message: Message) {
@@ -197,5 +200,34 @@ impl Inbox {
         for id in self.channels.keys().copied().collect::<Vec<_>>() {
             self.orphan(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wigwag::{Config, MediaKind, SignalingState, TransceiverInit};
+
+    use super::*;
+
+    #[test]
+    fn tracks_are_told_however_late_they_are_asked_for() {
+        let mut connection = PeerConnection::new(Config::new([1; 32])).unwrap();
+        let add = |_| connection.add_transceiver(MediaKind::Audio, TransceiverInit::default()).unwrap();
+        let ids: Vec<_> = (0..400).map(add).collect();
+        let mut inbox = Inbox::default();
+        inbox.put(Event::NegotiationNeeded, &connection);
+        ids.iter().for_each(|id| inbox.put(Event::Track(*id), &connection));
+        for _ in 0..1000 {
+            inbox.put(Event::SignalingStateChange(SignalingState::Stable), &connection);
+            inbox.put(Event::NegotiationNeeded, &connection);
+        }
+        inbox.put(Event::TrackRemoved(ids[5]), &connection);
+        inbox.put(Event::TrackRemoved(ids[6]), &connection);
+        inbox.put(Event::Track(ids[6]), &connection);
+        let count = |is: fn(&Event) -> bool| inbox.events.iter().filter(|event| is(event)).count();
+        assert_eq!(count(|event| matches!(event, Event::Track(_))), ids.len() - 1);
+        assert_eq!(count(|event| matches!(event, Event::TrackRemoved(_))), 1);
+        assert_eq!(count(|event| matches!(event, Event::NegotiationNeeded)), 1);
+        assert!(inbox.events.len() <= ids.len() + MAX_EVENTS + 1);
     }
 }

@@ -30,6 +30,7 @@ mod driver;
 mod endpoint;
 mod inbox;
 mod interfaces;
+mod lines;
 mod requests;
 mod socket;
 mod transceiver;

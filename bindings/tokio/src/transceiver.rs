@@ -5,7 +5,8 @@ use std::sync::Arc;
 use wigwag::{Codec, Direction, MediaStats, RtpIn, RtpOut, TransceiverError, TransceiverId, WriteRtpError};
 
 use crate::connection::Handle;
-use crate::inbox::LineInbox;
+use crate::driver::State;
+use crate::lines::{Lines, is_stopped};
 
 /// What is sent and received on one m-line: a handle, cheap to clone. It keeps its connection; dropping it stops nothing.
 ///
@@ -48,39 +49,35 @@ impl Transceiver {
     }
 
     /// The next packet; `None` when the transceiver was stopped or the connection is over. Up to 1,024 are kept for who
-    /// does not ask; the oldest go first. For one reader.
+    /// does not ask, and 8 MiB on all transceivers of a connection together; the oldest go first. For one reader.
     pub async fn read_rtp(&self) -> Option<RtpIn> {
-        self.wait(|line| line.packets.pop_front()).await
+        self.wait(|lines| lines.take(self.id)).await
     }
 
     /// Waits until the peer asks for a key frame of what is sent here; `None` when the transceiver was stopped or the
     /// connection is over. For one waiter.
     pub async fn key_frame_requested(&self) -> Option<()> {
-        self.wait(|line| std::mem::take(&mut line.wants_key_frame).then_some(())).await
+        self.wait(|lines| std::mem::take(&mut lines.line(self.id).wants_key_frame).then_some(())).await
     }
 
-    async fn wait<T>(&self, mut poll: impl FnMut(&mut LineInbox) -> Option<T>) -> Option<T> {
-        let Handle { driver, id } = &*self.connection;
-        let changed = {
-            let mut state = driver.lock();
-            Arc::clone(&state.inboxes.entry(*id).or_default().lines.entry(self.id).or_default().changed)
-        };
+    async fn wait<T>(&self, mut poll: impl FnMut(&mut Lines) -> Option<T>) -> Option<T> {
         loop {
-            let notified = changed.notified();
-            tokio::pin!(notified);
-            notified.as_mut().enable(); // before looking, so that no change is missed
-            {
-                let mut state = driver.lock();
-                let inbox = state.inboxes.entry(*id).or_default();
-                if let Some(found) = poll(inbox.lines.entry(self.id).or_default()) {
+            let notified = {
+                let mut state = self.connection.driver.lock();
+                let State { set, inboxes, .. } = &mut *state;
+                if set.get(self.connection.id).is_none_or(|engine| is_stopped(engine, self.id)) {
+                    return None; // and its line is not made anew
+                }
+                let inbox = inboxes.entry(self.connection.id).or_default();
+                if let Some(found) = poll(&mut inbox.lines) {
                     return Some(found);
                 }
-                let is_over = inbox.is_over();
-                let transceiver = state.set.get(*id).and_then(|engine| engine.transceiver(self.id));
-                if is_over || transceiver.is_none_or(|it| it.is_stopped) {
+                if inbox.is_over() {
                     return None;
                 }
-            }
+                // Made under the lock, so that no change after this is missed.
+                Arc::clone(&inbox.lines.line(self.id).changed).notified_owned()
+            };
             notified.await;
         }
     }
@@ -123,7 +120,21 @@ impl Transceiver {
     /// When it was stopped already, or the connection is closed.
     pub fn stop(&self) -> Result<(), TransceiverError> {
         let stopped = self.connection.with(|engine, _| engine.stop_transceiver(self.id));
+        let mut state = self.connection.driver.lock();
+        let State { set, inboxes, .. } = &mut *state;
+        if let (Some(engine), Some(inbox)) = (set.get(self.connection.id), inboxes.get_mut(&self.connection.id)) {
+            inbox.lines.forget_if_stopped(self.id, engine); // one that was never offered is stopped at once
+        }
         stopped.unwrap_or(Err(TransceiverError::Closed))
+    }
+
+    /// The streams that our track belongs to, for the peer; told with the next offer or answer.
+    ///
+    /// # Errors
+    /// When the transceiver was stopped, or the connection is closed.
+    pub fn set_streams(&self, streams: Vec<String>) -> Result<(), TransceiverError> {
+        let set = self.connection.with(|engine, _| engine.set_streams(self.id, streams));
+        set.unwrap_or(Err(TransceiverError::Closed))
     }
 
     /// What was counted; `None` before anything was agreed on, and once it was stopped.
