@@ -143,13 +143,19 @@ async fn echo_offer(State(server): State<Arc<Server>>, body: Bytes) -> Result<Js
     Ok(Json(Description { id: Some(id), kind: answer.kind.to_string(), sdp: answer.sdp }))
 }
 
-/// Our answer to an offer, which is in force then.
+/// Our answer to an offer, which is in force then. In one go, for two requests may renegotiate one connection at once; if it fails, the
+/// connection is as it was.
 fn answer(connection: &PeerConnection, offer: String) -> Result<SessionDescription, Rejected> {
-    connection.set_remote_description(SessionDescription::offer(offer)).map_err(Rejected::bad)?;
-    tracks::send_back(&connection.transceivers()).map_err(Rejected::failed)?;
-    let answer = connection.create_answer().map_err(Rejected::bad)?;
-    connection.set_local_description(answer).map_err(Rejected::failed)?;
-    local_description(connection)
+    connection.with(|engine, now| {
+        engine.set_remote_description(now, SessionDescription::offer(offer)).map_err(Rejected::bad)?;
+        tracks::send_back(engine);
+        if let Err(error) = engine.set_local_description_implicitly(now) {
+            // Nothing else can be done about it: an offer that was applied can always be taken back.
+            drop(engine.set_remote_description(now, SessionDescription::rollback()));
+            return Err(Rejected::failed(error));
+        }
+        engine.local_description().ok_or_else(no_description)
+    })
 }
 
 fn uses_anything(answer: &SessionDescription) -> bool {
@@ -157,9 +163,8 @@ fn uses_anything(answer: &SessionDescription) -> bool {
     parsed.is_ok_and(|answer| answer.media.iter().any(|media| !media.is_rejected()))
 }
 
-fn local_description(connection: &PeerConnection) -> Result<SessionDescription, Rejected> {
-    let description = connection.local_description();
-    description.ok_or_else(|| Rejected::failed("the connection has no description"))
+fn no_description() -> Rejected {
+    Rejected::failed("the connection has no description")
 }
 
 /// What an offer of ours should have besides a data channel.
@@ -192,7 +197,7 @@ async fn make_offer(State(server): State<Arc<Server>>, body: Bytes) -> Result<Js
     }
     let offer = connection.create_offer().map_err(Rejected::failed)?;
     connection.set_local_description(offer).map_err(Rejected::failed)?;
-    let offer = local_description(&connection)?;
+    let offer = connection.local_description().ok_or_else(no_description)?;
     let id = server.serve(&connection, vec![channel], permit)?;
     tokio::spawn(async move {
         tokio::time::sleep(OFFER_LIFETIME).await;

@@ -1,11 +1,11 @@
 //! What the demo does on a connection: every message comes back on its channel, every track on its transceiver.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
-use wigwag_tokio::{DataChannel, Event, PeerConnection};
+use wigwag_tokio::{DataChannel, Event, PeerConnection, TransceiverId};
 
 use crate::connections::Guard;
 use crate::{files, tracks};
@@ -52,13 +52,16 @@ async fn accept(connection: &PeerConnection, tasks: &mut JoinSet<()>) {
 }
 
 async fn echo_tracks(connection: &PeerConnection) {
-    let mut echoed = HashSet::new();
+    let mut echoed: HashMap<TransceiverId, AbortHandle> = HashMap::new();
     let mut tasks: JoinSet<()> = JoinSet::new();
     while let Some(event) = connection.next_event().await {
-        // One that ceased and began again is still being read.
         let Event::Track(id) = event else { continue };
-        if let Some(transceiver) = connection.transceiver(id).filter(|_| echoed.insert(id)) {
-            tasks.spawn(tracks::echo(transceiver));
+        // Those of transceivers that were stopped have ended.
+        while tasks.try_join_next().is_some() {}
+        echoed.retain(|_, task| !task.is_finished());
+        // One that ceased and began again is still being read.
+        if let Some(transceiver) = connection.transceiver(id).filter(|_| !echoed.contains_key(&id)) {
+            echoed.insert(id, tasks.spawn(tracks::echo(transceiver)));
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wigwag_tokio::PeerConnection;
 use wigwag_tokio::wigwag::rtp::srtp::SrtpProfile;
-use wigwag_tokio::wigwag::{self, DtlsVersion, InboundStats, OutboundStats, Transceiver};
+use wigwag_tokio::wigwag::{self, DtlsVersion, InboundStats, MediaDropped, OutboundStats, Transceiver};
 
 /// The server's side of `connection`.
 pub fn of(id: &str, connection: &PeerConnection) -> Value {
@@ -25,6 +25,8 @@ pub fn of(id: &str, connection: &PeerConnection) -> Value {
             "sent": { "datagrams": stats.datagrams_sent, "bytes": stats.bytes_sent },
             "received": { "datagrams": stats.datagrams_received, "bytes": stats.bytes_received },
             "srtp_dropped": stats.dropped_media,
+            "srtp_refused": stats.refused_media,
+            "rtp_dropped": dropped(&engine.media_dropped()),
             "media": engine.transceivers().filter_map(|it| line(engine, it)).collect::<Vec<_>>(),
         })
     })
@@ -42,6 +44,20 @@ fn line(engine: &wigwag::PeerConnection, transceiver: &Transceiver) -> Option<Va
         "inbound": inbound(&stats.inbound),
         "outbound": outbound(&stats.outbound),
     }))
+}
+
+/// Packets that were dropped on their way in, by the reason.
+fn dropped(dropped: &MediaDropped) -> Value {
+    json!({
+        "malformed": dropped.malformed,
+        "unknown_line": dropped.unknown_line,
+        "unknown_payload_type": dropped.unknown_payload_type,
+        "not_receiving": dropped.not_receiving,
+        "unknown_repair": dropped.unknown_repair,
+        "duplicates": dropped.duplicates,
+        "too_late": dropped.too_late,
+        "not_polled": dropped.not_polled,
+    })
 }
 
 fn inbound(stats: &InboundStats) -> Value {

@@ -1,24 +1,34 @@
 //! Audio and video there and back: what a transceiver receives, it sends.
 
-use wigwag_tokio::wigwag::Splice;
-use wigwag_tokio::{Direction, RtpOut, Transceiver, TransceiverError};
+use wigwag_tokio::wigwag::rtp::PayloadType;
+use wigwag_tokio::wigwag::{self, Splice};
+use wigwag_tokio::{Direction, RtpOut, Transceiver};
 
 /// Lets every transceiver send what it receives, as far as the peer wants it: to be called between the peer's offer and
 /// our answer.
-pub fn send_back(transceivers: &[Transceiver]) -> Result<(), TransceiverError> {
-    let is_usable = |transceiver: &&Transceiver| transceiver.info().is_some_and(|info| !info.is_stopped);
-    transceivers.iter().filter(is_usable).try_for_each(|transceiver| transceiver.set_direction(Direction::SendRecv))
+pub fn send_back(engine: &mut wigwag::PeerConnection) {
+    let ids: Vec<_> = engine.transceivers().map(|transceiver| transceiver.id).collect();
+    for id in ids {
+        if let Err(error) = engine.set_direction(id, Direction::SendRecv) {
+            tracing::trace!(%error, "one that was stopped sends nothing back");
+        }
+    }
 }
 
 /// Sends back what comes, packet by packet, and passes requests for key frames on, until the transceiver is stopped.
 pub async fn echo(transceiver: Transceiver) {
     let packets = async {
         let mut splice = Splice::default();
+        let mut clock: Option<(PayloadType, u32)> = None;
         while let Some(packet) = transceiver.read_rtp().await {
-            let codec = transceiver.info().and_then(|info| info.codec(packet.payload_type).cloned());
-            let Some(codec) = codec else { continue };
+            // What a payload type means stays: it is looked up once.
+            if clock.is_none_or(|(payload_type, _)| payload_type != packet.payload_type) {
+                let codec = transceiver.info().and_then(|info| info.codec(packet.payload_type).cloned());
+                clock = codec.map(|codec| (packet.payload_type, codec.clock_rate));
+            }
+            let Some((_, clock_rate)) = clock else { continue };
             let mut back = RtpOut::from(&packet);
-            let Some(place) = splice.next(packet.arrival, &packet, codec.clock_rate) else { continue };
+            let Some(place) = splice.next(packet.arrival, &packet, clock_rate) else { continue };
             (back.sequence_number, back.timestamp) = place;
             // What can't be sent now is lost, as packets may be: the browser asks again, or for a key frame.
             if let Err(error) = transceiver.write_rtp(back) {
