@@ -27,13 +27,15 @@ fn bytes(seed: u64, n: u8) -> [u8; 32] {
 struct Side {
     pc: PeerConnection,
     wants_offer: bool,
+    /// It has created a data channel.
+    wants_data: bool,
 }
 
 impl Side {
     fn new(seed: u64, n: u8) -> Self {
         let mut pc = PeerConnection::new(Config::new(bytes(seed, n))).unwrap();
         pc.add_udp_socket(NOW, format!("10.0.0.{n}:{n}000").parse().unwrap()).unwrap();
-        Self { pc, wants_offer: false }
+        Self { pc, wants_offer: false, wants_data: false }
     }
 
     fn listen(&mut self) {
@@ -56,12 +58,16 @@ impl Side {
             1 => drop(self.pc.add_track(kind, None, vec!["stream".to_owned()])),
             2 | 3 => drop(self.any(random).map(|id| self.pc.set_direction(id, direction))),
             4 => drop(self.any(random).map(|id| self.pc.stop_transceiver(id))),
-            5 => drop(self.pc.create_data_channel("data", ChannelInit::default())),
+            5 => self.wants_data |= self.pc.create_data_channel("data", ChannelInit::default()).is_ok(),
             6 => drop(self.any(random).map(|id| {
                 let mut codecs = default_codecs(self.pc.transceiver(id).unwrap().kind);
                 let (turn, keep) = (random.random_range(0..codecs.len()), random.random_range(0..=codecs.len()));
                 codecs.rotate_left(turn);
                 codecs.truncate(keep);
+                if random.random() {
+                    // Numbers that clash with each other, with what is in use, and with RTCP.
+                    codecs.iter_mut().for_each(|codec| codec.payload_type = random.random_range(60..128));
+                }
                 self.pc.set_codec_preferences(id, codecs)
             })),
             7 => drop(self.any(random).map(|id| self.pc.set_streams(id, vec![format!("s{}", random.next_u32() % 3)]))),
@@ -70,8 +76,18 @@ impl Side {
     }
 }
 
-/// An offer that is answered, or taken back on the way; with `random`, applications act in between.
-fn exchange(offerer: &mut Side, answerer: &mut Side, random: &mut Option<&mut Random>) {
+/// The same offer without data channels: what is left is rejected by the answer to it.
+fn without_data(offer: SessionDescription) -> SessionDescription {
+    let line = |line: &str| match line.strip_prefix("m=application ").and_then(|rest| rest.split_once(' ')) {
+        Some((_, rest)) => format!("m=application 0 {rest}"),
+        None => line.to_owned(),
+    };
+    SessionDescription { sdp: offer.sdp.split_inclusive('\n').map(line).collect(), ..offer }
+}
+
+/// An offer that is answered, replaced, or taken back on the way; with `random`, applications act in between. Gives whether somebody
+/// on the way took the data channels out of the offer, so that they were rejected.
+fn exchange(offerer: &mut Side, answerer: &mut Side, random: &mut Option<&mut Random>) -> bool {
     let mut between = |one: &mut Side| {
         if let Some(random) = random {
             (0..random.random_range(0..3)).for_each(|_| one.act(random));
@@ -81,7 +97,8 @@ fn exchange(offerer: &mut Side, answerer: &mut Side, random: &mut Option<&mut Ra
     };
     let offer = offerer.pc.set_local_description_implicitly(NOW).unwrap();
     if between(offerer) == 0 {
-        return offerer.pc.set_local_description(NOW, SessionDescription::rollback()).unwrap();
+        offerer.pc.set_local_description(NOW, SessionDescription::rollback()).unwrap();
+        return false;
     }
     let again = if between(offerer) == 1 { offerer.pc.set_local_description_implicitly(NOW).unwrap() } else { offer };
     if between(offerer) == 2 {
@@ -91,24 +108,35 @@ fn exchange(offerer: &mut Side, answerer: &mut Side, random: &mut Option<&mut Ra
     answerer.pc.set_remote_description(NOW, again).unwrap();
     if between(answerer) == 0 {
         answerer.pc.set_remote_description(NOW, SessionDescription::rollback()).unwrap();
-        return offerer.pc.set_local_description(NOW, SessionDescription::rollback()).unwrap();
+        offerer.pc.set_local_description(NOW, SessionDescription::rollback()).unwrap();
+        return false;
+    }
+    let mut is_cut = false;
+    if between(offerer) == 3 {
+        // An offer made anew replaces the one that the answerer has.
+        let replaced = offerer.pc.set_local_description_implicitly(NOW).unwrap();
+        is_cut = between(offerer) < 3 && replaced.sdp.contains("m=application ");
+        let replaced = if is_cut { without_data(replaced) } else { replaced };
+        answerer.pc.set_remote_description(NOW, replaced).unwrap();
     }
     let answer = answerer.pc.set_local_description_implicitly(NOW).unwrap();
     between(offerer);
     offerer.pc.set_remote_description(NOW, answer).unwrap();
     between(answerer);
+    is_cut
 }
 
 fn run(seed: u64) {
     let mut random = wigwag::random::seeded(bytes(seed, 0));
     let mut sides = [Side::new(seed, 1), Side::new(seed, 2)];
+    let mut was_cut = false;
     for _ in 0..STEPS {
         let which = usize::from(random.random::<bool>());
         match random.random_range(0..4) {
             0 => {
                 let [one, other] = &mut sides;
                 let (offerer, answerer) = if which == 0 { (one, other) } else { (other, one) };
-                exchange(offerer, answerer, &mut Some(&mut random));
+                was_cut |= exchange(offerer, answerer, &mut Some(&mut random));
             }
             _ => sides[which].act(&mut random),
         }
@@ -135,6 +163,14 @@ fn run(seed: u64) {
         assert!(rounds <= MAX_ROUNDS, "offers without end");
     }
     agree(&sides);
+    let has_data = |side: &Side| {
+        let description = side.pc.local_description();
+        description.is_some_and(|it| it.sdp.contains("m=application ") && !it.sdp.contains("m=application 0 "))
+    };
+    if !was_cut {
+        let wants_data = sides.iter().any(|side| side.wants_data);
+        assert!(sides.iter().all(|side| has_data(side) == wants_data), "whoever wants channels gets them");
+    }
 }
 
 fn agree([one, other]: &[Side; 2]) {
