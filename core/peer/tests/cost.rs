@@ -77,5 +77,5 @@ fn a_thousand_sections_cost_what_they_weigh() {
     bob.set_local_description_implicitly(NOW).unwrap();
     assert_eq!(bob.transceivers().filter(|it| it.can_receive()).count(), wigwag::sdp::MAX_MEDIA);
     let (held, made) = (LIVE.load(Relaxed) - live, ALL.load(Relaxed) - all);
-    assert!(held < 40 * sdp.len() && made < 400 * sdp.len(), "{held} and {made} bytes for {}", sdp.len());
+    assert!(held < 30 * sdp.len() && made < 120 * sdp.len(), "{held} and {made} bytes for {}", sdp.len());
 }

@@ -156,10 +156,27 @@ impl Session {
 
     /// Adds a line or changes it; streams that go on (the same SSRC) keep their state and counters. A source of ours that is replaced, or
     /// stops, says BYE, and what it had queued is dropped; if it is the next one to send on this line, it goes on where it was.
-    pub fn set_line(&mut self, _now: Instant, id: LineId, config: LineConfig) {
+    pub fn set_line(&mut self, now: Instant, id: LineId, config: LineConfig) {
+        self.set_lines(now, [(id, Some(config))]);
+    }
+
+    /// Adds, changes (`Some`) and removes (`None`) lines. The same as one after the other, but what all lines together decide is decided
+    /// once: hundreds of lines take linear time.
+    pub fn set_lines(&mut self, _now: Instant, lines: impl IntoIterator<Item = (LineId, Option<LineConfig>)>) {
         if self.closed {
             return;
         }
+        for (id, config) in lines {
+            match config {
+                Some(config) => self.place_line(id, config),
+                None => self.take_line(id),
+            }
+        }
+        self.routes = Routes::new(&self.lines);
+        self.recount();
+    }
+
+    fn place_line(&mut self, id: LineId, config: LineConfig) {
         let before = self.lines.remove(&id);
         let mut line = Line::new(config);
         let wanted = line.config.send.clone();
@@ -185,12 +202,14 @@ impl Session {
         self.resend.retain(|resend| resend.line != id);
         self.lines.insert(id, line);
         self.expect_sources(id);
-        self.routes = Routes::new(&self.lines);
-        self.recount();
     }
 
     /// Removes a line: BYE for what it sent; its packets are dropped from then on.
-    pub fn remove_line(&mut self, _now: Instant, id: LineId) {
+    pub fn remove_line(&mut self, now: Instant, id: LineId) {
+        self.set_lines(now, [(id, None)]);
+    }
+
+    fn take_line(&mut self, id: LineId) {
         let Some(line) = self.lines.remove(&id) else { return };
         if let Some(outbound) = &line.outbound {
             self.retire(id, outbound);
@@ -198,8 +217,6 @@ impl Session {
         self.resend.retain(|resend| resend.line != id);
         self.sources.retain(|_, source| source.line != id);
         self.waiting.forget(id);
-        self.routes = Routes::new(&self.lines);
-        self.recount();
     }
 
     /// A source of ours ends.
@@ -322,8 +339,8 @@ impl Session {
     /// Everything ends: BYE for all that was sent. What waits to be written is dropped, what comes from now on is ignored; events that
     /// happened before can still be polled.
     pub fn close(&mut self, now: Instant) {
-        let lines: Vec<_> = self.lines.keys().copied().collect();
-        lines.into_iter().for_each(|line| self.remove_line(now, line));
+        let lines: Vec<_> = self.lines.keys().map(|line| (*line, None)).collect();
+        self.set_lines(now, lines);
         self.closed = true;
         self.arrivals = Arrivals::default();
         self.due.feedback = false;

@@ -200,12 +200,7 @@ impl PeerConnection {
     }
 
     pub(super) fn apply_lines(&mut self, now: Instant, lines: Vec<(TransceiverId, Option<LineConfig>)>) {
-        for (id, line) in lines {
-            match line {
-                Some(line) => self.media.set_line(now, LineId(id.0), line),
-                None => self.media.remove_line(now, LineId(id.0)),
-            }
-        }
+        self.media.set_lines(now, lines.into_iter().map(|(id, line)| (LineId(id.0), line)));
         self.mind_the_keys(now);
     }
 
