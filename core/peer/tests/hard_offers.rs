@@ -331,3 +331,43 @@ fn an_answer_brings_no_channels_by_itself() {
     assert!(section(&next, "m=application").starts_with("m=application 0 "), "{next}");
     assert!(alice.transceiver(audio).unwrap().can_send());
 }
+
+/// What can't share the one transport is rejected in its place.
+#[test]
+fn sections_that_can_not_be_had_are_rejected() {
+    let audio =
+        |mid: &str, more: &str| format!("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n{more}");
+    let mux = "a=rtcp-mux\r\n";
+    let bundle = head(["0".to_owned(), "1".to_owned()]);
+    let none = bundle.replace("a=group:BUNDLE 0 1\r\n", "");
+    let other = bundle.replace("BUNDLE 0 1", "BUNDLE 0");
+    let only = audio("1", mux).replace("m=audio 9", "m=audio 0") + "a=bundle-only\r\n";
+    for (sdp, ports) in [
+        // Both in the bundle, the second only there.
+        (bundle.clone() + &audio("0", mux) + &only, [true, true]),
+        // RTCP on a port of its own.
+        (bundle.clone() + &audio("0", "") + &audio("1", mux), [false, true]),
+        (bundle.clone() + &audio("0", "") + &audio("1", ""), [false, false]),
+        // No bundle, or one of one: one transport is all that we have.
+        (none.clone() + &audio("0", mux) + &audio("1", mux), [true, false]),
+        (other.clone() + &audio("0", mux) + &audio("1", mux), [true, false]),
+        // To be used within a bundle or not at all.
+        (other + &audio("0", mux) + &only, [true, false]),
+        // The names of streams at the level of the session mean nothing.
+        (bundle + "a=msid:stream track\r\n" + &audio("0", mux) + &audio("1", mux), [true, true]),
+    ] {
+        let mut bob = connection(2);
+        bob.set_remote_description(NOW, offer(sdp.clone())).unwrap();
+        assert!(bob.transceivers().all(|it| it.remote_streams.is_empty()));
+        let answer = bob.set_local_description_implicitly(NOW).unwrap().sdp;
+        let used: Vec<_> =
+            answer.lines().filter(|line| line.starts_with("m=")).map(|line| !line.starts_with("m=audio 0 ")).collect();
+        assert_eq!(used, ports, "{sdp}\n{answer}");
+        assert_eq!(bob.transceivers().filter(|it| it.can_receive()).count(), used.iter().filter(|used| **used).count());
+        let group = answer.lines().find(|line| line.starts_with("a=group:")).unwrap_or_default();
+        let is_named = |mid: &str| group.split(' ').any(|it| it == mid);
+        let has_group = sdp.contains("a=group:");
+        assert_eq!([is_named("0"), is_named("1")], used.iter().map(|used| *used && has_group).collect::<Vec<_>>()[..]);
+        assert!(!needs_negotiation(&mut bob));
+    }
+}

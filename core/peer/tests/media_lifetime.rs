@@ -161,3 +161,55 @@ fn the_end_of_a_call_is_told_and_quick() {
     let told: Vec<Event> = std::iter::from_fn(|| pair.answerer().pc.poll_event()).collect();
     assert!(told.is_empty(), "{told:?}");
 }
+
+/// DESIGN section 2.3: after `handle_timeout(t)` the next deadline is after `t`, and at most a millisecond after while transmits wait.
+#[test]
+fn a_loop_that_never_transmits_is_slow_but_not_busy() {
+    let (mut pair, ids) = call(17);
+    connect(&mut pair);
+    pair.simulation.network.set_default_link(Link { loss: 0.2, ..Default::default() });
+    send(&mut pair, &ids, 50);
+    let mut now = pair.simulation.now();
+    // Reports, requests for what was lost, and packets wait from now on.
+    let app = pair.offerer();
+    (50..60).for_each(|n| app.pc.write_rtp(now, ids[1], packet(96, n, 1000)).unwrap());
+    assert_eq!(app.pc.poll_timeout(), Some(now));
+    for _ in 0..3000 {
+        app.pc.handle_timeout(now);
+        let next = app.pc.poll_timeout().unwrap();
+        assert!(next > now && next <= now + Duration::from_millis(1), "{next:?} after {now:?}");
+        now = next;
+    }
+    let mut memory = vec![0; 65_507];
+    let mut out = TransmitBuffer::new(&mut memory, 64);
+    while app.pc.poll_transmit(now, &mut out).is_some() {}
+    app.pc.handle_timeout(now);
+    assert!(app.pc.poll_timeout().unwrap() > now);
+}
+
+/// A peer whose handshake ended first sends at once, and the network may bring that before the last flight: it is kept for the keys.
+#[test]
+fn the_first_packets_survive_the_handshake() {
+    let mut kept = 0;
+    for seed in 100..140 {
+        let (mut pair, ids) = call(seed);
+        let delay = Duration::from_millis(20);
+        let link = Link { delay, jitter: Duration::from_millis(20), overtaking: true, ..Default::default() };
+        pair.simulation.network.set_default_link(link);
+        let is_up = |app: &App| app.states.contains(&ConnectionState::Connected);
+        // Whoever is connected first sends at once: the offerer here, in some of the runs.
+        pair.simulation.run_until(|it| it.hosts().any(|host| it.machine(host).is_some_and(is_up)), LIMIT).unwrap();
+        if !is_up(pair.offerer()) {
+            continue;
+        }
+        let is_early = !is_up(pair.answerer());
+        let now = pair.simulation.now();
+        for n in 0..10 {
+            pair.offerer().pc.write_rtp(now, ids[0], packet(111, n, 80)).unwrap();
+        }
+        pair.simulation.run_for(Duration::from_secs(1)).unwrap();
+        assert_eq!(pair.answerer().packets.len(), 10, "seed {seed}");
+        kept += usize::from(is_early);
+    }
+    assert!(kept > 0, "no run was of use");
+}
