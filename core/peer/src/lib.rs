@@ -55,7 +55,9 @@ pub use wigwag_crypto::rust_crypto;
 pub use wigwag_crypto::{CryptoProvider, Provider};
 pub use wigwag_dtls::{Certificate, CertificateError, Fingerprint, Version as DtlsVersion};
 pub use wigwag_ice::{Candidate, Config as IceConfig, EndpointEvent, Key, SocketError};
-pub use wigwag_media::{InboundStats, OutboundStats, PacketExtensions, Rid, RtpIn, RtpOut, Splice};
+pub use wigwag_media::{
+    InboundStats, LastSenderReport, OutboundStats, PacketExtensions, Rid, RtpIn, RtpOut, Splice, WriteError,
+};
 pub use wigwag_proto::{
     Answer, Input, Instant, Interface, Outcome, Overhead, Received, Refused, Request, RequestId, Route, StreamId,
     Transmit, TransmitBuffer, UdpPath, WallClock, random, request, transmit,

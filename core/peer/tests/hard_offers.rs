@@ -371,3 +371,23 @@ fn sections_that_can_not_be_had_are_rejected() {
         assert!(!needs_negotiation(&mut bob));
     }
 }
+
+/// An association that was rejected is over, and can't begin again: who offers channels anew is told so at once.
+#[test]
+fn channels_that_were_rejected_stay_rejected() {
+    let mut alice = connection(1);
+    alice.create_data_channel("data", ChannelInit::default()).unwrap();
+    alice.add_transceiver(MediaKind::Audio, TransceiverInit::default()).unwrap();
+    let with_data = alice.create_offer().unwrap().sdp;
+    let port = section(&with_data, "m=application").split(' ').nth(1).unwrap();
+    let without = with_data.replace(&format!("m=application {port} "), "m=application 0 ");
+    let mut bob = connection(2);
+    for (sdp, is_accepted) in [(&with_data, true), (&without, false), (&with_data, false)] {
+        bob.set_remote_description(NOW, offer(sdp.clone())).unwrap();
+        let answer = bob.set_local_description_implicitly(NOW).unwrap().sdp;
+        assert_eq!(!section(&answer, "m=application").starts_with("m=application 0 "), is_accepted, "{answer}");
+        assert!(section(&answer, "m=audio").contains("a=recvonly\r\n"));
+    }
+    assert!(bob.create_data_channel("late", ChannelInit::default()).is_err());
+    assert!(!needs_negotiation(&mut bob));
+}

@@ -1,19 +1,7 @@
 //! Audio and video: transceivers, packets in and out, and the keys that protect them.
 //!
-//! In RTP mode, which is the only one so far, the application reads and writes packets of RTP. Who looks after what:
-//!
-//! | | received | sent |
-//! |---|---|---|
-//! | SSRC | told, with [`RtpIn::ssrc`](wigwag_media::RtpIn) | the engine: [`Transceiver::ssrc`](crate::Transceiver) |
-//! | sequence number | told, without wrapping | the application; each once ([`Splice`](wigwag_media::Splice) helps to forward) |
-//! | timestamp, marker, payload | told | the application |
-//! | payload type | told; [`Transceiver::codec`](crate::Transceiver::codec) | the application, one of [`Transceiver::codecs`](crate::Transceiver) |
-//! | RTX (RFC 4588) | unwrapped by the engine | the engine, from a bounded history |
-//! | NACK (RFC 4585) | the engine asks for what is missing | the engine answers |
-//! | key frames (PLI, FIR) | [`PeerConnection::request_key_frame`] | [`Event::KeyFrameRequest`](crate::Event::KeyFrameRequest) |
-//! | order | as it arrived; a packet that was asked for again comes late | as it was written |
-//! | reports, transport-wide feedback | the engine | the engine |
-//! | header extensions | told, by their kind | the application; those of the transport (mid, abs-send-time, ...) the engine |
+//! In RTP mode, which is the only one so far, the application reads and writes packets of RTP: [`PeerConnection::write_rtp`] says who
+//! looks after what.
 
 use std::collections::VecDeque;
 
@@ -144,7 +132,21 @@ impl PeerConnection {
         Ok(())
     }
 
-    /// Sends a packet of audio or video. The module's table says who looks after what in it.
+    /// Sends a packet of audio or video. In RTP mode, which is the only one so far, the application reads and writes packets of RTP. Who
+    /// looks after what:
+    ///
+    /// | | received | sent |
+    /// |---|---|---|
+    /// | SSRC | told, with [`RtpIn::ssrc`](wigwag_media::RtpIn) | the engine: [`Transceiver::ssrc`](crate::Transceiver) |
+    /// | sequence number | told, without wrapping | the application; each once ([`Splice`](wigwag_media::Splice) helps to forward) |
+    /// | timestamp, marker, payload | told | the application |
+    /// | payload type | told; [`Transceiver::codec`](crate::Transceiver::codec) | the application, one of [`Transceiver::codecs`](crate::Transceiver) |
+    /// | RTX (RFC 4588) | unwrapped by the engine | the engine, from a bounded history |
+    /// | NACK (RFC 4585) | the engine asks for what is missing | the engine answers |
+    /// | key frames (PLI, FIR) | [`request_key_frame`](Self::request_key_frame) | [`Event::KeyFrameRequest`] |
+    /// | order | as it arrived; a packet that was asked for again comes late | as it was written |
+    /// | reports, transport-wide feedback | the engine | the engine |
+    /// | header extensions | told, by their kind | the application; those of the transport (mid, abs-send-time, ...) the engine |
     ///
     /// # Errors
     /// When it can't be sent now, or at all.
