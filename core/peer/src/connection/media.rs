@@ -151,17 +151,25 @@ impl PeerConnection {
     /// # Errors
     /// When it can't be sent now, or at all.
     pub fn write_rtp(&mut self, now: Instant, id: TransceiverId, packet: RtpOut) -> Result<(), WriteRtpError> {
-        let transceiver = self.negotiation.transceiver(id).filter(|it| !it.is_stopped);
-        if !transceiver.ok_or(WriteRtpError::Stopped)?.can_send() {
-            return Err(WriteRtpError::NotSending);
-        }
         // While there is no path, packets would only grow old.
         let is_up = self.srtp.is_some() && self.dtls.is_connected() && self.path().is_some();
         if !is_up || self.ending != Ending::Open {
-            return Err(WriteRtpError::NotConnected);
+            return Err(self.why_not(id));
         }
         self.touch(now);
-        Ok(self.media.write_rtp(now, LineId(id.0), packet)?)
+        self.media.write_rtp(now, LineId(id.0), packet).map_err(|error| match error {
+            WriteError::UnknownLine | WriteError::NotSending | WriteError::Closed => self.why_not(id),
+            other => other.into(),
+        })
+    }
+
+    /// Why nothing can be sent on this transceiver. Only asked for then: it looks at all of them.
+    fn why_not(&self, id: TransceiverId) -> WriteRtpError {
+        match self.negotiation.transceiver(id).filter(|it| !it.is_stopped) {
+            None => WriteRtpError::Stopped,
+            Some(transceiver) if !transceiver.can_send() => WriteRtpError::NotSending,
+            Some(_) => WriteRtpError::NotConnected,
+        }
     }
 
     /// Asks the peer for a key frame of what it sends on this transceiver (of the encoding `rid`, or of all). `false`: it

@@ -77,9 +77,9 @@ impl PeerConnection {
     /// A connection that can carry nothing is over: where data channels are all that there is, without their association;
     /// else, when everything was stopped.
     fn mind_the_association(&mut self, now: Instant) {
-        let has_media = self.negotiation.transceivers().any(|it| it.current_direction.is_some());
-        let has_data = self.has_data && self.sctp.state() != wigwag_sctp::State::Closed;
-        let is_over = self.dtls.is_connected() && !has_media && !has_data && self.has_data;
+        let is_closed = || self.sctp.state() == wigwag_sctp::State::Closed;
+        let has_media = || self.negotiation.transceivers().any(|it| it.current_direction.is_some());
+        let is_over = self.has_data && self.dtls.is_connected() && is_closed() && !has_media();
         if is_over && self.ending == Ending::Open {
             self.say_goodbye(now);
         }
