@@ -8,8 +8,8 @@ use std::fmt::Write;
 
 use common::{address, config, negotiate};
 use wigwag::{
-    ChannelInit, DescriptionError, Direction, Event, Instant, MediaKind, PeerConnection, SessionDescription,
-    SignalingState, TransceiverId, TransceiverInit, default_codecs,
+    CandidateError, ChannelInit, DescriptionError, Direction, Event, IceCandidate, Instant, MediaKind, PeerConnection,
+    SessionDescription, SignalingState, TransceiverId, TransceiverInit, default_codecs,
 };
 
 const NOW: Instant = Instant(1_000_000);
@@ -390,4 +390,36 @@ fn channels_that_were_rejected_stay_rejected() {
     }
     assert!(bob.create_data_channel("late", ChannelInit::default()).is_err());
     assert!(!needs_negotiation(&mut bob));
+}
+
+/// RFC 9143 section 7.3.1: of a bundle's sections the one that the group names first carries the transport, wherever it stands.
+#[test]
+fn the_group_says_who_carries_the_transport() {
+    let section_of = |mid: &str| {
+        format!(
+            "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:{mid}\r\na=rtcp-mux\r\na=ice-ufrag:ufrag{mid}\r\n\
+             a=ice-pwd:abcdefghijklmnopqrstuv\r\n"
+        )
+    };
+    let sdp = head(["1".to_owned(), "0".to_owned()]) + &section_of("0") + &section_of("1");
+    let mut bob = connection(2);
+    bob.set_remote_description(NOW, offer(sdp)).unwrap();
+    let answer = bob.set_local_description_implicitly(NOW).unwrap().sdp;
+    assert!(answer.contains("a=group:BUNDLE 1 0\r\n"), "{answer}");
+    let carrier = answer.rsplit_once("m=audio").unwrap().1;
+    assert!(carrier.contains("a=mid:1\r\n") && carrier.contains("a=candidate:"), "{answer}");
+    let candidate = |fragment: &str| IceCandidate {
+        candidate: "candidate:1 1 udp 2122260223 192.0.2.7 5000 typ host".to_owned(),
+        sdp_mid: Some("1".to_owned()),
+        username_fragment: Some(fragment.to_owned()),
+        ..Default::default()
+    };
+    assert_eq!(bob.add_ice_candidate(NOW, &candidate("ufrag1")), Ok(()));
+    let other = bob.add_ice_candidate(NOW, &candidate("ufrag0"));
+    assert_eq!(other, Err(CandidateError::UnknownUserFragment("ufrag0".to_owned())));
+    let told = events(&mut bob).into_iter().find_map(|event| match event {
+        Event::IceCandidate(candidate) => Some(candidate),
+        _ => None,
+    });
+    assert_eq!(told.unwrap().sdp_mid.as_deref(), Some("1"));
 }

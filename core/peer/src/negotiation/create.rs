@@ -147,9 +147,19 @@ impl Negotiation {
         transport: &LocalTransport,
         setup: Setup,
     ) -> SessionDescription {
+        let used: Vec<&str> =
+            sections.iter().filter(|section| section.is_used()).filter_map(|section| section.mid.as_deref()).collect();
         let bundle = match (kind, &self.pending_remote) {
-            (SdpType::Offer, _) | (_, None) => true,
-            (_, Some(offer)) => offer.description.bundle_groups().next().is_some(),
+            (SdpType::Offer, _) | (_, None) => used,
+            // What the offer has of them, in its order.
+            (_, Some(offer)) => {
+                let mut groups = offer.description.bundle_groups();
+                let mut group =
+                    groups.find(|group| used.first().is_some_and(|mid| group.contains(mid))).unwrap_or_default();
+                let mut used: HashSet<&str> = used.into_iter().collect();
+                group.retain(|mid| used.remove(mid));
+                group
+            }
         };
         let origin = (self.session_id, self.session_version + 1);
         let session = write::Session { origin, setup, bundle, cname: &self.cname };

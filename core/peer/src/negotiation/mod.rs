@@ -217,8 +217,8 @@ impl Negotiation {
 
     /// Where a candidate of ours belongs: `mid` and place of the section that has the transport.
     pub fn transport_section(&self) -> Option<(Option<String>, u16)> {
-        let sections = &self.local()?.sections;
-        let index = sections.iter().position(Section::is_used)?;
+        let Applied { description, sections, .. } = self.local()?;
+        let index = section::carrier(description, sections)?;
         Some((sections.get(index)?.mid.clone(), index as u16))
     }
 

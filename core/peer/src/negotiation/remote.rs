@@ -5,7 +5,7 @@ use wigwag_ice::Credentials;
 use wigwag_sdp::{MediaDescription, SessionDescription, Setup};
 
 use super::DescriptionError;
-use super::section::Section;
+use super::section::{self, Section};
 
 /// What a description without `a=sctp-port` means.
 const UNSAID_SCTP_PORT: u16 = 5000;
@@ -46,11 +46,10 @@ pub(crate) struct RemoteTransport {
 }
 
 impl RemoteTransport {
-    /// The transport that the sections in use share: the first of them speaks for it. (RFC 9143 section 7.3.1: that is the
-    /// one which our answer puts first, too.)
+    /// The transport that the sections in use share: one of them [carries](section::carrier) it.
     pub(super) fn of(description: &SessionDescription, sections: &[Section]) -> Result<Option<Self>, DescriptionError> {
-        let first = sections.iter().position(Section::is_used);
-        let Some(section) = first.and_then(|index| description.section(index)) else {
+        let carrier = section::carrier(description, sections);
+        let Some(section) = carrier.and_then(|index| description.section(index)) else {
             return Ok(None);
         };
         let transport = if section.ice_ufrag().is_some() { section } else { section.transport() };

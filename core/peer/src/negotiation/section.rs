@@ -238,6 +238,17 @@ pub(super) fn read(description: &SessionDescription, takes_data: bool) -> Vec<Se
     description.sections().map(section).collect()
 }
 
+/// The section that carries the transport for all: of those in use, the one that the bundle group names first. An answer keeps the
+/// offer's order, so that it is the same on both sides. RFC 9143 section 7.3.1.
+pub(super) fn carrier(description: &SessionDescription, sections: &[Section]) -> Option<usize> {
+    let first = sections.iter().position(Section::is_used)?;
+    let used = sections.iter().enumerate().filter(|(_, section)| section.is_used());
+    let places: HashMap<&str, usize> = used.filter_map(|(at, section)| Some((section.mid.as_deref()?, at))).collect();
+    let mid = sections.get(first).and_then(|section| section.mid.as_deref());
+    let group = description.bundle_groups().find(|group| mid.is_some_and(|mid| group.contains(&mid)));
+    Some(group.and_then(|group| group.iter().find_map(|mid| places.get(mid).copied())).unwrap_or(first))
+}
+
 /// The extensions that the session names for all sections, as far as anybody knows them.
 fn session_extensions(description: &SessionDescription) -> Vec<ExtMap> {
     let none = MediaDescription::default();

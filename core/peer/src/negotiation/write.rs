@@ -4,7 +4,7 @@ use wigwag_dtls::Fingerprint;
 use wigwag_ice::{Candidate, Credentials};
 use wigwag_sdp::{Address, Direction, MediaDescription, SessionDescription, Setup};
 
-use super::section::{Section, Usage};
+use super::section::{self, Section, Usage};
 use super::transceivers::Transceivers;
 
 /// Our side of the transport.
@@ -30,8 +30,8 @@ pub(super) struct Session<'a> {
     /// Id and version.
     pub origin: (u64, u64),
     pub setup: Setup,
-    /// Whether the sections share a transport by name: as the offer has it.
-    pub bundle: bool,
+    /// The names of the sections that share a transport, the one that carries it first.
+    pub bundle: Vec<&'a str>,
     pub cname: &'a str,
 }
 
@@ -45,10 +45,8 @@ pub(super) fn description(
     let (session_id, session_version) = session.origin;
     let mut description = SessionDescription::new(session_id);
     description.origin.session_version = session_version;
-    let mids: Vec<&str> =
-        sections.iter().filter(|section| section.is_used()).filter_map(|section| section.mid.as_deref()).collect();
-    if session.bundle && !mids.is_empty() {
-        description.attributes.add("group", format_args!("BUNDLE {}", mids.join(" ")));
+    if !session.bundle.is_empty() {
+        description.attributes.add("group", format_args!("BUNDLE {}", session.bundle.join(" ")));
     }
     if sections.iter().filter_map(Section::as_media).any(|media| media.mixes_extensions) {
         description.attributes.add_flag("extmap-allow-mixed");
@@ -111,8 +109,8 @@ pub(super) fn with_candidates(
     transport: &LocalTransport,
 ) -> String {
     let mut description = description.clone();
-    let index = sections.iter().position(Section::is_used);
-    if let Some(media) = index.and_then(|index| description.media.get_mut(index)) {
+    let carrier = section::carrier(&description, sections);
+    if let Some(media) = carrier.and_then(|index| description.media.get_mut(index)) {
         // The default destination is a candidate. RFC 8839 section 4.2.1.2.
         if let Some(address) = transport.candidates.iter().find_map(Candidate::socket_addr) {
             media.port = address.port();
