@@ -6,10 +6,11 @@ mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::Write;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use common::{address, config};
-use wigwag::{Instant, PeerConnection, SessionDescription};
+use common::{address, config, negotiate};
+use wigwag::{Event, Instant, MediaKind, PeerConnection, SessionDescription, TransceiverInit};
 
 const NOW: Instant = Instant(1_000_000);
 
@@ -35,6 +36,9 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
+
+/// One test at a time, for all count.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// As many sections as can be; the session says for all of them what none can use, and each says it again for all its codecs.
 fn huge() -> String {
@@ -67,6 +71,7 @@ fn huge() -> String {
 
 #[test]
 fn a_thousand_sections_cost_what_they_weigh() {
+    let _alone = ALONE.lock().unwrap();
     let sdp = huge();
     let mut bob = PeerConnection::new(config(9, 2)).unwrap();
     bob.add_udp_socket(NOW, address(1)).unwrap();
@@ -78,4 +83,37 @@ fn a_thousand_sections_cost_what_they_weigh() {
     assert_eq!(bob.transceivers().filter(|it| it.can_receive()).count(), wigwag::sdp::MAX_MEDIA);
     let (held, made) = (LIVE.load(Relaxed) - live, ALL.load(Relaxed) - all);
     assert!(held < 30 * sdp.len() && made < 120 * sdp.len(), "{held} and {made} bytes for {}", sdp.len());
+}
+
+/// Tracks come and go all day, in m-lines that are used again: what went leaves nothing behind.
+#[test]
+fn tracks_that_come_and_go_leave_nothing() {
+    let _alone = ALONE.lock().unwrap();
+    let [mut alice, mut bob] = [1, 2].map(|n| {
+        let mut connection = PeerConnection::new(config(9, n)).unwrap();
+        connection.add_udp_socket(NOW, address(usize::from(n) - 1)).unwrap();
+        connection
+    });
+    alice.add_transceiver(MediaKind::Audio, TransceiverInit::default()).unwrap();
+    let mut cycle = || {
+        let kinds = [MediaKind::Video, MediaKind::Audio];
+        let ids = kinds.map(|kind| alice.add_transceiver(kind, TransceiverInit::default()).unwrap());
+        negotiate(NOW, &mut alice, &mut bob);
+        ids.iter().for_each(|id| alice.stop_transceiver(*id).unwrap());
+        negotiate(NOW, &mut alice, &mut bob);
+        let told = |side: &mut PeerConnection| {
+            std::iter::from_fn(|| side.poll_event()).filter(|it| matches!(it, Event::TrackRemoved(_))).count()
+        };
+        assert_eq!((told(&mut alice), told(&mut bob)), (0, 2));
+        alice.transceivers().count() + bob.transceivers().count()
+    };
+    let mut live = 0;
+    for n in 0..200 {
+        assert_eq!(cycle(), 2);
+        if n == 99 {
+            live = LIVE.load(Relaxed);
+        }
+    }
+    let grown = LIVE.load(Relaxed).saturating_sub(live);
+    assert!(grown < 4096, "{grown} bytes more after a hundred rounds");
 }
