@@ -11,6 +11,7 @@
 //!   corruption, rate, queue, MTU and ECN, all of which can change at any time. It can be used alone.
 //! - [`Discipline`]: what waits for a slow link may do so in a drop-tail queue, under [`CoDel`] or under [`DualPi2`], which
 //!   drop or mark before the queue is full.
+//! - [`Realm`] and [`Nat`]: hosts with private addresses, behind NATs of every kind of RFC 4787, one behind another.
 //! - [`Simulation`]: owns machines, moves their bytes, and jumps from one moment at which something happens to the
 //!   next, so hours take seconds. It checks in every run what must always hold (see [`Fault`]): no scenario can forget to.
 //! - [`Diligence`]: how careful the simulated program is. A machine must survive a careless one.
@@ -26,6 +27,7 @@ mod diligence;
 mod fault;
 mod line;
 mod link;
+mod nat;
 mod network;
 mod packet;
 mod queue;
@@ -40,8 +42,10 @@ mod transit;
 pub use diligence::Diligence;
 pub use fault::{Failure, Fault};
 pub use link::{BurstLoss, EcnTreatment, Link, Reordering};
+pub use nat::{Behavior, Nat, Pooling, Ports};
 pub use network::Network;
 pub use queue::{CoDel, Discipline, DualPi2};
+pub use realm::Realm;
 pub use seed::{SEED_VARIABLE, seeds};
 pub use simulation::{Machine, Simulation};
 pub use stats::{Delivery, Digest, HostId, Sent, Stats, TooBig, Verdict};

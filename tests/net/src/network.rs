@@ -7,7 +7,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::link::Link;
 use crate::packet::Packet;
-use crate::realm::Realm;
+use crate::realm::{Realm, Router};
 use crate::road::Road;
 use crate::schedule::Schedule;
 use crate::stats::{Digest, HostId, Sent, Stats, TooBig, Verdict};
@@ -41,7 +41,9 @@ pub struct Network {
     seed: u64,
     default_link: Link,
     /// Look-ups only.
-    owners: BTreeMap<(Realm, IpAddr), Owner>,
+    pub(crate) owners: BTreeMap<(Realm, IpAddr), Owner>,
+    /// The NAT of each realm but the internet.
+    pub(crate) routers: Vec<Router>,
     hosts: Vec<Host>,
     pub(crate) roads: Vec<Road>,
     /// By the addresses from and to.
@@ -61,6 +63,8 @@ pub struct Network {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     Host(HostId),
+    /// The one of this realm.
+    Nat(Realm),
 }
 
 struct Host {
@@ -74,6 +78,7 @@ impl Network {
             seed,
             default_link: Link::default(),
             owners: BTreeMap::new(),
+            routers: Vec::new(),
             hosts: Vec::new(),
             roads: Vec::new(),
             road_ids: BTreeMap::new(),
@@ -104,12 +109,12 @@ impl Network {
 
     /// One more address, taken from another host if that had it. What is under way to the address arrives here.
     pub fn add_address(&mut self, host: HostId, address: IpAddr) {
-        self.owners.insert((Realm::INTERNET, address), Owner::Host(host));
+        self.add_address_in(Realm::INTERNET, host, address);
     }
 
     /// An address less: what is sent from it or arrives at it is lost.
     pub fn remove_address(&mut self, address: IpAddr) {
-        self.owners.remove(&(Realm::INTERNET, address));
+        self.remove_address_in(Realm::INTERNET, address);
     }
 
     /// The addresses of a host.
@@ -130,23 +135,23 @@ impl Network {
         self.default_link = link;
     }
 
-    /// The link between two hosts: from and to each of the addresses that they have now.
+    /// The link between two hosts: from and to each of the addresses that they have now in one realm.
     pub fn set_link(&mut self, one: HostId, other: HostId, link: Link) {
-        let (ones, others): (Vec<_>, Vec<_>) = (self.addresses(one).collect(), self.addresses(other).collect());
-        for one in ones {
-            for other in &others {
-                self.set_one_way(one, *other, link);
-                self.set_one_way(*other, one, link);
+        let places = |host| -> Vec<_> {
+            self.owners.iter().filter(|(_, owner)| **owner == Owner::Host(host)).map(|(place, _)| *place).collect()
+        };
+        let (ones, others) = (places(one), places(other));
+        for (realm, one) in ones {
+            for (_, other) in others.iter().filter(|(other_realm, _)| *other_realm == realm) {
+                self.set_one_way_in(realm, one, *other, link);
+                self.set_one_way_in(realm, *other, one, link);
             }
         }
     }
 
     /// The link from one address to another; the way back stays as it is.
     pub fn set_one_way(&mut self, from: IpAddr, to: IpAddr, link: Link) {
-        let id = self.road_id(Realm::INTERNET, from, to);
-        if let Some(road) = self.roads.get_mut(id.0) {
-            road.link = Some(link);
-        }
+        self.set_one_way_in(Realm::INTERNET, from, to, link);
     }
 
     /// The link from one address to another.
@@ -186,14 +191,20 @@ impl Network {
     /// Who has an address; nobody, if the host is unplugged.
     pub(crate) fn owner(&self, realm: Realm, address: IpAddr) -> Option<Owner> {
         let owner = *self.owners.get(&(realm, address))?;
-        let Owner::Host(host) = owner;
-        self.hosts.get(host.0)?.is_up.then_some(owner)
+        match owner {
+            Owner::Host(host) => self.hosts.get(host.0)?.is_up.then_some(owner),
+            Owner::Nat(_) => Some(owner),
+        }
     }
 
     pub(crate) fn road_id(&mut self, realm: Realm, from: IpAddr, to: IpAddr) -> RoadId {
         let Self { seed, roads, road_ids, .. } = self;
         *road_ids.entry((realm, from, to)).or_insert_with(|| {
-            roads.push(Road::new(*seed, &format!("{from} {to}")));
+            let name = match realm {
+                Realm::INTERNET => format!("{from} {to}"),
+                Realm(number) => format!("{number} {from} {to}"),
+            };
+            roads.push(Road::new(*seed, &name));
             RoadId(roads.len() - 1)
         })
     }

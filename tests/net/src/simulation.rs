@@ -16,6 +16,7 @@ use wigwag_proto::{Input, Instant, Received, Transmit, TransmitBuffer};
 use crate::diligence::Diligence;
 use crate::fault::{Failure, Fault};
 use crate::network::Network;
+use crate::realm::Realm;
 use crate::seed::SEED_VARIABLE;
 use crate::stats::{Delivery, HostId, TooBig};
 
@@ -103,7 +104,12 @@ impl<M> Simulation<M> {
 
     /// A host with these addresses, and the machine that runs there.
     pub fn add(&mut self, addresses: impl IntoIterator<Item = IpAddr>, machine: M) -> HostId {
-        let host = self.network.add_host(addresses);
+        self.add_in(Realm::INTERNET, addresses, machine)
+    }
+
+    /// A host with these addresses behind a [NAT](Network::add_nat).
+    pub fn add_in(&mut self, realm: Realm, addresses: impl IntoIterator<Item = IpAddr>, machine: M) -> HostId {
+        let host = self.network.add_host_in(realm, addresses);
         self.machines.insert(host, machine);
         self.touched.insert(host);
         host
@@ -315,7 +321,7 @@ impl<M: Machine> Simulation<M> {
             }
         }
         machine.step(now);
-        let outcome = transmit_all(machine, &mut self.network, now, diligence, &mut self.memory);
+        let outcome = transmit_all(machine, host, &mut self.network, now, diligence, &mut self.memory);
         let (can_transmit, deadline) = (machine.can_transmit(), machine.poll_timeout());
         outcome.map_err(|fault| self.failure(fault, Some(host)))?;
         if can_transmit == Some(true) && deadline.is_none_or(|deadline| deadline > now + MAX_OUTPUT_DELAY) {
@@ -339,6 +345,7 @@ impl<M: Machine> Simulation<M> {
 
 fn transmit_all(
     machine: &mut impl Machine,
+    host: HostId,
     network: &mut Network,
     now: Instant,
     diligence: Diligence,
@@ -362,7 +369,7 @@ fn transmit_all(
         if !is_whole || transmit.len.div_ceil(transmit.segment_size) > diligence.segments.max(1) {
             return Err(Fault::ImpossibleTransmit);
         }
-        network.send(now, &transmit, bytes);
+        network.send_from(host, now, &transmit, bytes);
     }
     Ok(())
 }

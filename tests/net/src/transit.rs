@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use siphasher::sip128::SipHasher13;
 use wigwag_proto::{Instant, Route, Transmit, UdpPath};
 
+use crate::link::Link;
 use crate::network::{Network, Owner};
 use crate::packet::{Arrivals, Packet};
 use crate::realm::Realm;
@@ -16,10 +17,21 @@ use crate::stats::{Delivery, HostId, Sent, TooBig, Verdict};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RoadId(pub usize);
 
+/// Where a road ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// At the address that the packet says, in this realm.
+    Address(Realm),
+    /// At the NAT of this realm, coming from inside.
+    Nat(Realm),
+}
+
 /// What will happen inside the network.
 pub(crate) enum Event {
     /// A line is free, and packets wait.
-    Serve(RoadId, Realm),
+    Serve(RoadId, End),
+    /// A packet comes to a NAT.
+    Arrive(End, Packet),
 }
 
 impl Network {
@@ -27,42 +39,40 @@ impl Network {
     /// `transmit`. The sender is the host that has the address. (Streams are not simulated; what goes there is counted in
     /// [`Stats::unroutable`](crate::Stats::unroutable).)
     pub fn send(&mut self, now: Instant, transmit: &Transmit, bytes: &[u8]) {
+        self.send_batch(now, None, transmit, bytes);
+    }
+
+    /// Sends a batch from a certain host: needed where two have the same address, behind two NATs.
+    pub fn send_from(&mut self, host: HostId, now: Instant, transmit: &Transmit, bytes: &[u8]) {
+        self.send_batch(now, Some(host), transmit, bytes);
+    }
+
+    fn send_batch(&mut self, now: Instant, host: Option<HostId>, transmit: &Transmit, bytes: &[u8]) {
         let Route::Udp(path) = transmit.route else {
             self.stats.unroutable += 1;
             return;
         };
-        let (realm, from) = self.sender(path.local.ip());
+        let place = self.realm_of(host, path.local.ip());
+        let realm = place.map_or(Realm::INTERNET, |(realm, _)| realm);
+        let origin = place.map(|(_, host)| (host, path));
         for datagram in bytes.chunks(transmit.segment_size.max(1)) {
-            self.put_on_wire(now, realm, path, transmit.ecn, datagram, from.is_some(), from);
+            let packet =
+                Packet { path, bytes: datagram.to_vec(), ecn: transmit.ecn, origin, is_ghost: origin.is_none() };
+            self.put_on_wire(now, realm, packet);
         }
     }
 
-    /// Sends a datagram from any address, one's own or not: what an attacker can do.
+    /// Sends a datagram from any address of the internet, one's own or not: what an attacker can do.
     pub fn inject(&mut self, now: Instant, path: UdpPath, ecn: u8, bytes: &[u8]) {
-        self.put_on_wire(now, Realm::INTERNET, path, ecn, bytes, true, None);
+        let packet = Packet { path, bytes: bytes.to_vec(), ecn, origin: None, is_ghost: false };
+        self.put_on_wire(now, Realm::INTERNET, packet);
     }
 
-    /// Where an address is, and the host that has it, if that is up.
-    fn sender(&self, address: IpAddr) -> (Realm, Option<HostId>) {
-        match self.owner(Realm::INTERNET, address) {
-            Some(Owner::Host(host)) => (Realm::INTERNET, Some(host)),
-            _ => (Realm::INTERNET, None),
-        }
-    }
-
-    #[expect(clippy::too_many_arguments)]
-    fn put_on_wire(
-        &mut self,
-        now: Instant,
-        realm: Realm,
-        path: UdpPath,
-        ecn: u8,
-        bytes: &[u8],
-        has_sender: bool,
-        from: Option<HostId>,
-    ) {
+    /// A ghost is what nobody may send.
+    fn put_on_wire(&mut self, now: Instant, realm: Realm, mut packet: Packet) {
         // What happened before, so that queues are as they are now.
         self.advance(now);
+        let Packet { path, ecn, ref bytes, .. } = packet;
         let number = self.stats.sent;
         self.stats.sent += 1;
         self.stats.bytes_sent += bytes.len() as u64;
@@ -71,38 +81,40 @@ impl Network {
             None => Verdict::Pass,
             Some(filter) => filter(&Sent { number, at: now, path, bytes }),
         };
-        let is_dropped = self.scripted.contains(&number) || verdict == Verdict::Drop;
-        if is_dropped {
+        if self.scripted.contains(&number) || verdict == Verdict::Drop {
             self.stats.dropped += 1;
-        } else if !has_sender {
+            // Even then it goes on, so that the others meet the same fate as without.
+            packet.is_ghost = true;
+        } else if packet.is_ghost {
             self.stats.unroutable += 1;
         }
-        // Even then it goes, as a ghost, so that the others meet the same fate as without.
-        let is_ghost = is_dropped || !has_sender;
-        let origin = from.map(|host| (host, path));
-        self.launch(now, realm, Packet { path, bytes: bytes.to_vec(), ecn, origin, is_ghost });
+        self.launch(now, realm, packet);
     }
 
     /// Puts a packet on the road to where it is addressed to.
-    fn launch(&mut self, now: Instant, realm: Realm, packet: Packet) {
+    pub(crate) fn launch(&mut self, now: Instant, realm: Realm, packet: Packet) {
         let (from, to) = (packet.path.local.ip(), packet.path.remote.ip());
-        let id = self.road_id(realm, from, to);
+        let (id, end) = match self.way_out(realm, to) {
+            Some(up) => (up, End::Nat(realm)),
+            None => (self.road_id(realm, from, to), End::Address(realm)),
+        };
         let link = self.link_of(id, realm, from, to);
-        self.enter(now, id, &link, realm, packet);
+        self.enter(now, id, &link, end, packet);
     }
 
-    fn enter(&mut self, now: Instant, id: RoadId, link: &crate::Link, realm: Realm, packet: Packet) {
+    /// Puts a packet on a road.
+    pub(crate) fn enter(&mut self, now: Instant, id: RoadId, link: &Link, end: End, packet: Packet) {
         let Some(road) = self.roads.get_mut(id.0) else { return };
         let passage = road.enter(now, link, packet);
         self.collect_counts(id);
         match passage {
-            Passage::Passed(packet, arrivals) => self.spread(realm, packet, arrivals),
+            Passage::Passed(packet, arrivals) => self.spread(end, packet, arrivals),
             Passage::Waits(Some(at)) => {
                 // An idle line takes it at once.
                 if at <= now {
-                    self.serve(now, id, realm);
+                    self.serve(now, id, end);
                 } else {
-                    self.inner.push(at, Event::Serve(id, realm));
+                    self.inner.push(at, Event::Serve(id, end));
                 }
             }
             Passage::Waits(None) => {}
@@ -127,30 +139,39 @@ impl Network {
     }
 
     /// A packet, and its copies, are on their way to the end of the road.
-    fn spread(&mut self, realm: Realm, packet: Packet, arrivals: Arrivals) {
+    fn spread(&mut self, end: End, packet: Packet, arrivals: Arrivals) {
         if packet.is_ghost {
             return;
         }
         self.stats.reordered += u64::from(arrivals.is_reordered);
         self.stats.duplicated += u64::from(arrivals.extra);
         for copy in 1..=arrivals.extra {
-            self.schedule_arrival(arrivals.first + arrivals.step * copy, realm, packet.clone());
+            self.schedule_arrival(arrivals.first + arrivals.step * copy, end, packet.clone());
         }
-        self.schedule_arrival(arrivals.first, realm, packet);
+        self.schedule_arrival(arrivals.first, end, packet);
     }
 
-    fn schedule_arrival(&mut self, at: Instant, realm: Realm, packet: Packet) {
-        self.arrivals.push(at, (realm, packet));
+    fn schedule_arrival(&mut self, at: Instant, end: End, packet: Packet) {
+        match end {
+            End::Address(realm) if !self.is_nat(realm, packet.path.remote.ip()) => {
+                self.arrivals.push(at, (realm, packet))
+            }
+            _ => self.inner.push(at, Event::Arrive(end, packet)),
+        }
     }
 
-    fn serve(&mut self, now: Instant, id: RoadId, realm: Realm) {
+    fn is_nat(&self, realm: Realm, address: IpAddr) -> bool {
+        !self.routers.is_empty() && matches!(self.owners.get(&(realm, address)), Some(Owner::Nat(_)))
+    }
+
+    fn serve(&mut self, now: Instant, id: RoadId, end: End) {
         loop {
             let Some(served) = self.roads.get_mut(id.0).map(|road| road.serve(now)) else { return };
             self.collect_counts(id);
             match served {
-                Served::Passed(packet, arrivals) => self.spread(realm, packet, arrivals),
+                Served::Passed(packet, arrivals) => self.spread(end, packet, arrivals),
                 Served::Dropped(packet) => self.stats.queue_dropped += u64::from(!packet.is_ghost),
-                Served::Nothing(Some(at)) => return self.inner.push(at, Event::Serve(id, realm)),
+                Served::Nothing(Some(at)) => return self.inner.push(at, Event::Serve(id, end)),
                 Served::Nothing(None) => return,
             }
         }
@@ -160,7 +181,13 @@ impl Network {
     fn advance(&mut self, now: Instant) {
         while let Some((at, event)) = self.inner.pop(now) {
             match event {
-                Event::Serve(id, realm) => self.serve(at, id, realm),
+                Event::Serve(id, end) => self.serve(at, id, end),
+                Event::Arrive(End::Nat(realm), packet) => self.go_out(at, realm, packet),
+                Event::Arrive(End::Address(realm), packet) => match self.owner(realm, packet.path.remote.ip()) {
+                    Some(Owner::Nat(behind)) => self.come_in(at, behind, packet),
+                    // It was a NAT's address when the packet left.
+                    _ => self.arrivals.push(at, (realm, packet)),
+                },
             }
         }
     }
@@ -180,11 +207,19 @@ impl Network {
             if self.arrivals.next().is_none_or(|at| at > now) {
                 return None;
             }
-            let (_, (realm, Packet { path, bytes, ecn, .. })) = self.arrivals.pop(now)?;
-            let Some(Owner::Host(to)) = self.owner(realm, path.remote.ip()) else {
-                self.stats.unroutable += 1;
-                continue;
+            let (at, (realm, packet)) = self.arrivals.pop(now)?;
+            let to = match self.owner(realm, packet.path.remote.ip()) {
+                Some(Owner::Host(to)) => to,
+                Some(Owner::Nat(behind)) => {
+                    self.come_in(at, behind, packet);
+                    continue;
+                }
+                None => {
+                    self.stats.unroutable += 1;
+                    continue;
+                }
             };
+            let Packet { path, bytes, ecn, .. } = packet;
             self.stats.delivered += 1;
             return Some(Delivery { to, path: path.reversed(), bytes, ecn });
         }
