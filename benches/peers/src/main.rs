@@ -8,11 +8,14 @@
 //! peers setup-work NAME [SECONDS]                     what that costs
 //! peers memory NAME                                   what an idle connection keeps
 //! peers cipher [SECONDS]                              the floor under all of them
+//! peers forward NAME RECEIVERS [SECONDS]              what a server that forwards media pays for a packet
+//! peers forwarded NAME RECEIVERS PACKETS              the same for so many packets, to count instructions
 //! peers srtp NAME PROFILE [SECONDS]                   SRTP alone; NAME may be raw, PROFILE is cm, gcm128 or gcm256
 //! ```
 
 mod allocations;
 mod clock;
+mod forward;
 mod link;
 mod srtp;
 mod stack;
@@ -52,6 +55,8 @@ fn main() {
     let work = match text(0) {
         "list" => return stacks::NAMES.iter().for_each(|name| println!("{name}")),
         "cipher" => return work::cipher::run(seconds(1)),
+        "forward" => return forward(text(1), Forward::Seconds(seconds(3)), number(2) as usize),
+        "forwarded" => return forward(text(1), Forward::Packets(number(3) as u64), number(2) as usize),
         "srtp" => return srtp(text(1), text(2), seconds(3)),
         "stack" => Work::Stack {
             size: number(2) as usize,
@@ -69,6 +74,31 @@ fn main() {
         "rtc" => work.run::<stacks::rtc::Rtc>(),
         #[cfg(feature = "ours")]
         "wigwag" => work.run::<stacks::wigwag::Wigwag>(),
+        _ => usage(),
+    }
+}
+
+/// How much is forwarded.
+enum Forward {
+    Seconds(f64),
+    Packets(u64),
+}
+
+impl Forward {
+    fn run<C: forward::Connection>(self, receivers: usize) {
+        match self {
+            Self::Seconds(seconds) => work::forward::run::<C>(receivers, seconds),
+            Self::Packets(packets) => work::forward::packets::<C>(receivers, packets),
+        }
+    }
+}
+
+fn forward(name: &str, amount: Forward, receivers: usize) {
+    match name {
+        "str0m" => amount.run::<forward::str0m::Str0m>(receivers),
+        "rtc" => amount.run::<forward::rtc::Rtc>(receivers),
+        #[cfg(feature = "ours")]
+        "wigwag" => amount.run::<forward::wigwag::Wigwag>(receivers),
         _ => usage(),
     }
 }

@@ -27,9 +27,14 @@ fn provider() -> Arc<CryptoProvider> {
     PROVIDER.get_or_init(|| Arc::new(::str0m::crypto::from_feature_flags())).clone()
 }
 
+/// The defaults, and the one provider of cryptography that is compiled in.
+pub fn config() -> RtcConfig {
+    RtcConfig::new().set_crypto_provider(provider())
+}
+
 impl Str0m {
     fn new(local: usize, start: Instant, certificate: Option<DtlsCert>, settings: &Settings) -> Self {
-        let mut config = RtcConfig::new().set_crypto_provider(provider());
+        let mut config = config();
         if let Some(certificate) = certificate {
             config = config.set_dtls_cert(certificate);
         }

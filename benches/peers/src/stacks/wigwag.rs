@@ -12,8 +12,8 @@ use wigwag_proto::random;
 use crate::stack::{ADDRESSES, Now, Settings, Sink, Stack};
 
 /// What one GSO send takes.
-const BATCH_BYTES: usize = 65_507;
-const BATCH_SEGMENTS: usize = 64;
+pub const BATCH_BYTES: usize = 65_507;
+pub const BATCH_SEGMENTS: usize = 64;
 
 /// One end.
 pub struct Wigwag {
@@ -45,7 +45,7 @@ fn recycle(memory: Vec<u8>) {
 }
 
 /// Never the same twice; a program takes it from the system.
-fn seed() -> [u8; 32] {
+pub fn seed() -> [u8; 32] {
     let count = SEED.get() + 1;
     SEED.set(count);
     let mut seed = [0; 32];
@@ -53,7 +53,7 @@ fn seed() -> [u8; 32] {
     seed
 }
 
-fn instant(now: Now) -> Instant {
+pub fn instant(now: Now) -> Instant {
     Instant::from_micros(now.as_micros() as u64)
 }
 
