@@ -14,6 +14,7 @@
 //! - [`Realm`] and [`Nat`]: hosts with private addresses, behind NATs of every kind of RFC 4787, one behind another.
 //! - [`Simulation`]: owns machines, moves their bytes, and jumps from one moment at which something happens to the
 //!   next, so hours take seconds. It checks in every run what must always hold (see [`Fault`]): no scenario can forget to.
+//!   Hosts get and lose interfaces, sleep, die and are born again, and their clocks jump.
 //! - [`Diligence`]: how careful the simulated program is. A machine must survive a careless one.
 //! - [`seeds`]: the seeds to run a scenario with; a failure prints its seed, and `WIGWAG_SEED=n` runs only that one.
 //!
@@ -24,9 +25,12 @@
 #![forbid(unsafe_code)]
 
 mod diligence;
+mod drive;
 mod fault;
+mod hosts;
 mod line;
 mod link;
+mod machine;
 mod nat;
 mod network;
 mod packet;
@@ -42,12 +46,13 @@ mod transit;
 pub use diligence::Diligence;
 pub use fault::{Failure, Fault};
 pub use link::{BurstLoss, EcnTreatment, Link, Reordering};
+pub use machine::Machine;
 pub use nat::{Behavior, Nat, Pooling, Ports};
 pub use network::Network;
 pub use queue::{CoDel, Discipline, DualPi2};
 pub use realm::Realm;
 pub use seed::{SEED_VARIABLE, seeds};
-pub use simulation::{Machine, Simulation};
+pub use simulation::Simulation;
 pub use stats::{Delivery, Digest, HostId, Sent, Stats, TooBig, Verdict};
 
 #[cfg(doctest)]

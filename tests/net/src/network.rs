@@ -130,6 +130,11 @@ impl Network {
         }
     }
 
+    /// Whether a host is plugged in.
+    pub fn is_up(&self, host: HostId) -> bool {
+        self.hosts.get(host.0).is_some_and(|host| host.is_up)
+    }
+
     /// The link between any two addresses for which no other is set.
     pub fn set_default_link(&mut self, link: Link) {
         self.default_link = link;
@@ -137,10 +142,7 @@ impl Network {
 
     /// The link between two hosts: from and to each of the addresses that they have now in one realm.
     pub fn set_link(&mut self, one: HostId, other: HostId, link: Link) {
-        let places = |host| -> Vec<_> {
-            self.owners.iter().filter(|(_, owner)| **owner == Owner::Host(host)).map(|(place, _)| *place).collect()
-        };
-        let (ones, others) = (places(one), places(other));
+        let (ones, others) = (self.places(one), self.places(other));
         for (realm, one) in ones {
             for (_, other) in others.iter().filter(|(other_realm, _)| *other_realm == realm) {
                 self.set_one_way_in(realm, one, *other, link);
@@ -195,6 +197,11 @@ impl Network {
             Owner::Host(host) => self.hosts.get(host.0)?.is_up.then_some(owner),
             Owner::Nat(_) => Some(owner),
         }
+    }
+
+    /// The addresses of a host, and the realms where they are.
+    pub(crate) fn places(&self, host: HostId) -> Vec<(Realm, IpAddr)> {
+        self.owners.iter().filter(|(_, owner)| **owner == Owner::Host(host)).map(|(place, _)| *place).collect()
     }
 
     pub(crate) fn road_id(&mut self, realm: Realm, from: IpAddr, to: IpAddr) -> RoadId {

@@ -10,48 +10,17 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use wigwag_proto::transmit::{MAX_BATCH_BYTES, MAX_BATCH_SEGMENTS};
-use wigwag_proto::{Input, Instant, Received, Transmit, TransmitBuffer};
+use wigwag_proto::Instant;
+pub(crate) use wigwag_proto::transmit::MAX_BATCH_BYTES as MEMORY;
 
 use crate::diligence::Diligence;
 use crate::fault::{Failure, Fault};
+use crate::hosts::Hosts;
+use crate::machine::Machine;
 use crate::network::Network;
 use crate::realm::Realm;
 use crate::seed::SEED_VARIABLE;
-use crate::stats::{Delivery, HostId, TooBig};
-
-/// More wakes of one machine without time passing are a livelock.
-const MAX_WAKES_PER_MOMENT: usize = 100_000;
-/// More batches in one wake are an endless output.
-const MAX_BATCHES_PER_WAKE: usize = 100_000;
-/// A machine with output waiting asks to be woken within this time.
-const MAX_OUTPUT_DELAY: Duration = Duration::from_millis(1);
-
-/// What is simulated: a protocol machine, or several in layers, with its application.
-pub trait Machine {
-    /// Something arrived.
-    fn handle_input(&mut self, now: Instant, input: Input<'_>);
-    /// The deadline passed.
-    fn handle_timeout(&mut self, now: Instant);
-    /// What to send.
-    fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit>;
-    /// When to come back.
-    fn poll_timeout(&self) -> Option<Instant>;
-
-    /// The application's part of a wake, after input and timers and before transmits: take events, answer requests,
-    /// send. Nothing, unless it is written.
-    fn step(&mut self, _now: Instant) {}
-
-    /// A router says that a packet was too big: see [`Link::mtu_notice`](crate::Link::mtu_notice). Nothing, unless it is
-    /// written.
-    fn handle_too_big(&mut self, _now: Instant, _notice: TooBig) {}
-
-    /// Would [`poll_transmit`](Self::poll_transmit) give something right after [`handle_timeout`](Self::handle_timeout)?
-    /// A machine that can tell exactly is held to it; `None`: it cannot tell.
-    fn can_transmit(&self) -> Option<bool> {
-        None
-    }
-}
+use crate::stats::{Delivery, HostId};
 
 /// Machines on a network, and the time.
 ///
@@ -61,16 +30,17 @@ pub struct Simulation<M> {
     pub network: Network,
     /// How careful the simulated programs are.
     pub diligence: Diligence,
-    now: Instant,
-    machines: BTreeMap<HostId, M>,
+    pub(crate) now: Instant,
+    pub(crate) machines: BTreeMap<HostId, M>,
+    pub(crate) hosts: Hosts,
     /// What each machine said last, by time.
-    deadlines: BTreeSet<(Instant, HostId)>,
+    pub(crate) deadlines: BTreeSet<(Instant, HostId)>,
     deadline_of: BTreeMap<HostId, Instant>,
     /// To be woken now: the application had its hands on them, or bytes came.
-    touched: BTreeSet<HostId>,
+    pub(crate) touched: BTreeSet<HostId>,
     /// An input that waits for the next wake: its segment size, and how many there are.
-    arrived: Option<(Delivery, usize, usize)>,
-    memory: Vec<u8>,
+    pub(crate) arrived: Option<(Delivery, usize, usize)>,
+    pub(crate) memory: Vec<u8>,
 }
 
 impl<M> Simulation<M> {
@@ -84,11 +54,12 @@ impl<M> Simulation<M> {
             diligence: Diligence::FULL,
             now: Self::START,
             machines: BTreeMap::new(),
+            hosts: Hosts::default(),
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             touched: BTreeSet::new(),
             arrived: None,
-            memory: vec![0; MAX_BATCH_BYTES],
+            memory: vec![0; MEMORY],
         }
     }
 
@@ -117,12 +88,13 @@ impl<M> Simulation<M> {
 
     /// Takes a machine away, without a word to anybody: it died. Its host stays; what arrives there is lost.
     pub fn remove(&mut self, host: HostId) -> Option<M> {
+        self.end_sleep(host);
         self.set_deadline(host, None);
         self.touched.remove(&host);
         self.machines.remove(&host)
     }
 
-    /// A machine that runs at a host where none does.
+    /// A machine that runs at a host where none does: it is born, or born again.
     pub fn put(&mut self, host: HostId, machine: M) {
         self.machines.insert(host, machine);
         self.touched.insert(host);
@@ -138,14 +110,14 @@ impl<M> Simulation<M> {
         self.machines.get(&host)
     }
 
-    /// The machine of a host, which is woken when the simulation goes on.
+    /// The machine of a host, which is woken when the simulation goes on (or, if it sleeps, when it awakes).
     pub fn machine_mut(&mut self, host: HostId) -> Option<&mut M> {
         let machine = self.machines.get_mut(&host)?;
         self.touched.insert(host);
         Some(machine)
     }
 
-    fn set_deadline(&mut self, host: HostId, deadline: Option<Instant>) {
+    pub(crate) fn set_deadline(&mut self, host: HostId, deadline: Option<Instant>) {
         if let Some(before) = self.deadline_of.remove(&host) {
             self.deadlines.remove(&(before, host));
         }
@@ -155,7 +127,7 @@ impl<M> Simulation<M> {
         }
     }
 
-    fn failure(&self, fault: Fault, host: Option<HostId>) -> Failure {
+    pub(crate) fn failure(&self, fault: Fault, host: Option<HostId>) -> Failure {
         Failure { fault, host, at: self.now, seed: self.seed() }
     }
 }
@@ -198,10 +170,10 @@ impl<M: Machine> Simulation<M> {
         limit: Duration,
     ) -> Result<T, Failure> {
         self.run(limit, |simulation| {
-            let now = simulation.now;
-            for (host, machine) in &mut simulation.machines {
-                simulation.touched.insert(*host);
-                step(*host, machine, now)?;
+            let Self { now, machines, hosts, touched, .. } = simulation;
+            for (host, machine) in machines.iter_mut().filter(|(host, _)| hosts.is_awake(**host)) {
+                touched.insert(*host);
+                step(*host, machine, *now + hosts.ahead(*host))?;
             }
             ControlFlow::Continue(())
         })
@@ -238,140 +210,6 @@ impl<M: Machine> Simulation<M> {
             }
         }
     }
-
-    /// Wakes everybody who has something to do now, until nobody has.
-    fn settle(&mut self) -> Result<(), Failure> {
-        let mut wakes: BTreeMap<HostId, usize> = BTreeMap::new();
-        loop {
-            self.deliver();
-            while let Some((_, host)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= self.now) {
-                let host = *host;
-                self.touched.insert(host);
-                self.set_deadline(host, None);
-            }
-            let Some(host) = self.touched.pop_first() else {
-                if self.arrived.is_some() {
-                    continue;
-                }
-                return Ok(());
-            };
-            let count = wakes.entry(host).or_default();
-            *count += 1;
-            if *count > MAX_WAKES_PER_MOMENT {
-                return Err(self.failure(Fault::Busy, Some(host)));
-            }
-            self.wake(host)?;
-        }
-    }
-
-    /// Hands over what has arrived, together what came together.
-    fn deliver(&mut self) {
-        while let Some(notice) = self.network.poll_notice(self.now) {
-            let now = self.now;
-            if let Some(machine) = self.machine_mut(notice.to) {
-                machine.handle_too_big(now, notice);
-            }
-        }
-        let mut held = self.arrived.take();
-        let mut inputs = 0;
-        while let Some(delivery) = self.network.deliver(self.now) {
-            let len = delivery.bytes.len();
-            if let Some((first, size, count)) = &mut held {
-                let fits = len <= *size && first.bytes.len() == *size * *count && *size > 0 && len > 0;
-                let same = (first.to, first.path, first.ecn) == (delivery.to, delivery.path, delivery.ecn);
-                let most = self.diligence.received.min(MAX_BATCH_SEGMENTS);
-                if same && fits && *count < most && first.bytes.len() + len <= MAX_BATCH_BYTES {
-                    first.bytes.extend_from_slice(&delivery.bytes);
-                    *count += 1;
-                    continue;
-                }
-            }
-            if let Some((first, size, _)) = held.replace((delivery, len, 1)) {
-                self.hand_over(first, size);
-                inputs += 1;
-                if inputs >= self.diligence.inputs {
-                    self.arrived = held;
-                    return;
-                }
-            }
-        }
-        if let Some((first, size, _)) = held {
-            self.hand_over(first, size);
-        }
-    }
-
-    fn hand_over(&mut self, delivery: Delivery, segment_size: usize) {
-        let Delivery { to, path, mut bytes, ecn } = delivery;
-        let now = self.now;
-        if let Some(machine) = self.machine_mut(to) {
-            machine.handle_input(now, Input::Datagrams(Received { path, bytes: &mut bytes, segment_size, ecn }));
-        }
-    }
-
-    fn wake(&mut self, host: HostId) -> Result<(), Failure> {
-        let Self { now, diligence, .. } = *self;
-        let Some(machine) = self.machines.get_mut(&host) else {
-            return Ok(());
-        };
-        let is_due = machine.poll_timeout().is_some_and(|deadline| deadline <= now);
-        if is_due || diligence.eager_timers {
-            machine.handle_timeout(now);
-            if machine.poll_timeout().is_some_and(|deadline| deadline <= now) {
-                return Err(self.failure(Fault::Livelock, Some(host)));
-            }
-        }
-        machine.step(now);
-        let outcome = transmit_all(machine, host, &mut self.network, now, diligence, &mut self.memory);
-        let (can_transmit, deadline) = (machine.can_transmit(), machine.poll_timeout());
-        outcome.map_err(|fault| self.failure(fault, Some(host)))?;
-        if can_transmit == Some(true) && deadline.is_none_or(|deadline| deadline > now + MAX_OUTPUT_DELAY) {
-            return Err(self.failure(Fault::ForgottenOutput, Some(host)));
-        }
-        self.set_deadline(host, deadline);
-        Ok(())
-    }
-
-    /// Nothing will ever happen again. Is it because somebody sits on output?
-    fn stalled(&mut self) -> Failure {
-        let mut out = TransmitBuffer::new(&mut self.memory, 1);
-        let mut machines = self.machines.iter_mut();
-        let sitting = machines.find_map(|(host, it)| it.poll_transmit(self.now, &mut out).map(|_| *host));
-        match sitting {
-            Some(host) => self.failure(Fault::ForgottenOutput, Some(host)),
-            None => self.failure(Fault::Stalled, None),
-        }
-    }
-}
-
-fn transmit_all(
-    machine: &mut impl Machine,
-    host: HostId,
-    network: &mut Network,
-    now: Instant,
-    diligence: Diligence,
-    memory: &mut [u8],
-) -> Result<(), Fault> {
-    let mut out = TransmitBuffer::new(memory, diligence.segments);
-    for batch in 0..diligence.batches {
-        if batch == MAX_BATCHES_PER_WAKE {
-            return Err(Fault::EndlessOutput);
-        }
-        let promised = machine.can_transmit();
-        let transmit = machine.poll_transmit(now, &mut out);
-        if promised.is_some_and(|promised| promised != transmit.is_some()) {
-            return Err(Fault::WrongCanTransmit);
-        }
-        let Some(transmit) = transmit else {
-            return Ok(());
-        };
-        let bytes = out.bytes(&transmit);
-        let is_whole = bytes.len() == transmit.len && (1..=transmit.len).contains(&transmit.segment_size);
-        if !is_whole || transmit.len.div_ceil(transmit.segment_size) > diligence.segments.max(1) {
-            return Err(Fault::ImpossibleTransmit);
-        }
-        network.send_from(host, now, &transmit, bytes);
-    }
-    Ok(())
 }
 
 impl<M> Drop for Simulation<M> {

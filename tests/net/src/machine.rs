@@ -1,0 +1,31 @@
+//! What is simulated.
+
+use wigwag_proto::{Input, Instant, Transmit, TransmitBuffer};
+
+use crate::stats::TooBig;
+
+/// What is simulated: a protocol machine, or several in layers, with its application.
+pub trait Machine {
+    /// Something arrived.
+    fn handle_input(&mut self, now: Instant, input: Input<'_>);
+    /// The deadline passed.
+    fn handle_timeout(&mut self, now: Instant);
+    /// What to send.
+    fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit>;
+    /// When to come back.
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// The application's part of a wake, after input and timers and before transmits: take events, answer requests,
+    /// send. Nothing, unless it is written.
+    fn step(&mut self, _now: Instant) {}
+
+    /// A router says that a packet was too big: see [`Link::mtu_notice`](crate::Link::mtu_notice). Nothing, unless it is
+    /// written.
+    fn handle_too_big(&mut self, _now: Instant, _notice: TooBig) {}
+
+    /// Would [`poll_transmit`](Self::poll_transmit) give something right after [`handle_timeout`](Self::handle_timeout)?
+    /// A machine that can tell exactly is held to it; `None`: it cannot tell.
+    fn can_transmit(&self) -> Option<bool> {
+        None
+    }
+}
