@@ -114,6 +114,11 @@ impl<M: Machine> Simulation<M> {
         }
         machine.step(clock);
         let outcome = transmit_all(machine, host, &mut self.network, [now, clock], diligence, &mut self.memory);
+        if let Some(capture) = self.network.capture_mut()
+            && let Some(lines) = machine.key_log()
+        {
+            capture.add_keys(&lines);
+        }
         let (can_transmit, deadline) = (machine.can_transmit(), machine.poll_timeout());
         outcome.map_err(|fault| self.failure(fault, Some(host)))?;
         if can_transmit == Some(true) && deadline.is_none_or(|deadline| deadline > clock + MAX_OUTPUT_DELAY) {

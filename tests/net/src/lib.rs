@@ -15,6 +15,7 @@
 //! - [`Simulation`]: owns machines, moves their bytes, and jumps from one moment at which something happens to the
 //!   next, so hours take seconds. It checks in every run what must always hold (see [`Fault`]): no scenario can forget to.
 //!   Hosts get and lose interfaces, sleep, die and are born again, and their clocks jump.
+//! - [`Capture`]: what hosts and links saw, as bytes of a pcapng file, with keys, for Wireshark.
 //! - [`Diligence`]: how careful the simulated program is. A machine must survive a careless one.
 //! - [`seeds`]: the seeds to run a scenario with; a failure prints its seed, and `WIGWAG_SEED=n` runs only that one.
 //!
@@ -24,6 +25,7 @@
 //! scripted drop, a change of its loss) does not shift the dice of another.
 #![forbid(unsafe_code)]
 
+mod capture;
 mod diligence;
 mod drive;
 mod fault;
@@ -43,6 +45,7 @@ mod simulation;
 mod stats;
 mod transit;
 
+pub use capture::{Capture, Direction, InterfaceId};
 pub use diligence::Diligence;
 pub use fault::{Failure, Fault};
 pub use link::{BurstLoss, EcnTreatment, Link, Reordering};

@@ -23,6 +23,12 @@ pub trait Machine {
     /// written.
     fn handle_too_big(&mut self, _now: Instant, _notice: TooBig) {}
 
+    /// Secrets that were agreed on since the last call, as NSS key log lines, for a
+    /// [capture](crate::Network::capture_host). Asked for after each wake if something is captured. None, unless it is written.
+    fn key_log(&mut self) -> Option<String> {
+        None
+    }
+
     /// Would [`poll_transmit`](Self::poll_transmit) give something right after [`handle_timeout`](Self::handle_timeout)?
     /// A machine that can tell exactly is held to it; `None`: it cannot tell.
     fn can_transmit(&self) -> Option<bool> {

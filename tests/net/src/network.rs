@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use crate::capture::Taps;
 use crate::link::Link;
 use crate::packet::Packet;
 use crate::realm::{Realm, Router};
@@ -57,6 +58,7 @@ pub struct Network {
     pub(crate) filter: Option<Filter>,
     pub(crate) hasher: SipHasher13,
     pub(crate) stats: Stats,
+    pub(crate) taps: Option<Box<Taps>>,
 }
 
 /// Who has an address.
@@ -89,6 +91,7 @@ impl Network {
             filter: None,
             hasher: SipHasher13::new(),
             stats: Stats::default(),
+            taps: None,
         }
     }
 

@@ -139,6 +139,11 @@ impl Network {
         }
     }
 
+    /// Up and down.
+    pub(crate) fn access_roads(&self, realm: Realm) -> Option<[RoadId; 2]> {
+        self.router(realm).map(|router| [router.up, router.down])
+    }
+
     fn router(&self, realm: Realm) -> Option<&Router> {
         self.routers.get(realm.index()?)
     }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use siphasher::sip128::SipHasher13;
 use wigwag_proto::{Instant, Route, Transmit, UdpPath};
 
+use crate::capture::Direction;
 use crate::link::Link;
 use crate::network::{Network, Owner};
 use crate::packet::{Arrivals, Packet};
@@ -14,7 +15,7 @@ use crate::road::{Passage, Served};
 use crate::stats::{Delivery, HostId, Sent, TooBig, Verdict};
 
 /// Names a road of the network.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RoadId(pub usize);
 
 /// Where a road ends.
@@ -88,6 +89,9 @@ impl Network {
         } else if packet.is_ghost {
             self.stats.unroutable += 1;
         }
+        if let Some((host, _)) = packet.origin {
+            self.see_at_host(now, host, Direction::Out, &packet);
+        }
         self.launch(now, realm, packet);
     }
 
@@ -104,6 +108,7 @@ impl Network {
 
     /// Puts a packet on a road.
     pub(crate) fn enter(&mut self, now: Instant, id: RoadId, link: &Link, end: End, packet: Packet) {
+        self.see_on_road(now, id, &packet);
         let Some(road) = self.roads.get_mut(id.0) else { return };
         let passage = road.enter(now, link, packet);
         self.collect_counts(id);
@@ -219,6 +224,7 @@ impl Network {
                     continue;
                 }
             };
+            self.see_at_host(at, to, Direction::In, &packet);
             let Packet { path, bytes, ecn, .. } = packet;
             self.stats.delivered += 1;
             return Some(Delivery { to, path: path.reversed(), bytes, ecn });
