@@ -16,6 +16,9 @@ use crate::{ChannelConfig, ChannelId, ChannelInfo, OpenError, StreamParity};
 /// 65,535 is reserved. RFC 8832 section 6.
 const MAX_STREAMS: u32 = 65_535;
 
+/// How many slots rest before the first of them is used again.
+const RESTING_SLOTS: usize = 64;
+
 /// Our half of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
@@ -92,8 +95,9 @@ impl Channels {
             return Err(OpenError::StreamInUse);
         }
         // A slot rests for a while, so that an old id takes long to mean something again.
-        let rested = self.free_slots.len() > 64 || self.slots.len() >= self.max;
-        let slot = self.free_slots.pop_front().filter(|_| rested).unwrap_or_else(|| {
+        let rested = self.free_slots.len() > RESTING_SLOTS || self.slots.len() >= self.max;
+        let free = if rested { self.free_slots.pop_front() } else { None };
+        let slot = free.unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
         });
@@ -184,6 +188,21 @@ impl Channels {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each channel that came and went left a slot behind, and the 65,537th had an id that named another.
+    #[test]
+    fn slots_are_used_again_however_many_channels_come_and_go() {
+        let mut channels = Channels::new(1000);
+        let mut before = None;
+        for _ in 0..70_000 {
+            let slot = channels.insert(ChannelConfig::default(), None, false).unwrap();
+            let id = channels.get(slot).unwrap().id;
+            assert_eq!((channels.slot_of(id), before.and_then(|id| channels.slot_of(id))), (Some(slot), None));
+            channels.remove(slot);
+            before = Some(id);
+        }
+        assert!(channels.slots.len() <= RESTING_SLOTS + 2, "{} slots for one channel", channels.slots.len());
+    }
 
     #[test]
     fn ids_and_streams_are_used_again_but_not_soon() {
