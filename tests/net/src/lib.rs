@@ -11,6 +11,7 @@
 //!   corruption, rate, queue, MTU and ECN, all of which can change at any time. It can be used alone.
 //! - [`Discipline`]: what waits for a slow link may do so in a drop-tail queue, under [`CoDel`] or under [`DualPi2`], which
 //!   drop or mark before the queue is full.
+//! - [`Trace`]: capacity over time, measured (in Mahimahi's format) or from a cellular model.
 //! - [`Realm`] and [`Nat`]: hosts with private addresses, behind NATs of every kind of RFC 4787, one behind another.
 //! - [`Simulation`]: owns machines, moves their bytes, and jumps from one moment at which something happens to the
 //!   next, so hours take seconds. It checks in every run what must always hold (see [`Fault`]): no scenario can forget to.
@@ -43,6 +44,7 @@ mod schedule;
 mod seed;
 mod simulation;
 mod stats;
+mod trace;
 mod transit;
 
 pub use capture::{Capture, Direction, InterfaceId};
@@ -57,6 +59,7 @@ pub use realm::Realm;
 pub use seed::{SEED_VARIABLE, seeds};
 pub use simulation::Simulation;
 pub use stats::{Delivery, Digest, HostId, Sent, Stats, TooBig, Verdict};
+pub use trace::{Cellular, Trace, TraceError, TraceId};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use crate::queue::Discipline;
+use crate::trace::TraceId;
 
 /// One direction between two addresses.
 ///
@@ -42,7 +43,10 @@ pub struct Link {
     pub corruption: f64,
     /// Bits per second, IP and UDP headers included; `None`: no limit. A change concerns what is sent from then on.
     pub rate: Option<u64>,
-    /// Bytes that wait for their turn at most; what comes on top is dropped. Matters only with a `rate`. 64 KiB.
+    /// A capacity that changes, which takes the place of `rate`: see [`Network::add_trace`](crate::Network::add_trace). Links
+    /// that follow one trace do so each for itself.
+    pub trace: Option<TraceId>,
+    /// Bytes that wait for their turn at most; what comes on top is dropped. Matters only with a `rate` or a `trace`. 64 KiB.
     pub queue: usize,
     /// Which of those that wait is next, and which is dropped or marked before the queue is full. Drop-tail.
     pub discipline: Discipline,
@@ -105,6 +109,7 @@ impl Default for Link {
             duplication: 0.0,
             corruption: 0.0,
             rate: None,
+            trace: None,
             queue: 64 << 10,
             discipline: Discipline::DropTail,
             mtu: 1500,

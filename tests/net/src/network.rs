@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
+use wigwag_proto::Instant;
 
 use crate::capture::Taps;
 use crate::link::Link;
@@ -12,6 +13,7 @@ use crate::realm::{Realm, Router};
 use crate::road::Road;
 use crate::schedule::Schedule;
 use crate::stats::{Digest, HostId, Sent, Stats, TooBig, Verdict};
+use crate::trace::{Running, Trace, TraceId};
 use crate::transit::{Event, RoadId};
 
 type Filter = Box<dyn FnMut(&Sent<'_>) -> Verdict + Send>;
@@ -49,6 +51,7 @@ pub struct Network {
     pub(crate) roads: Vec<Road>,
     /// By the addresses from and to.
     road_ids: BTreeMap<(Realm, IpAddr, IpAddr), RoadId>,
+    pub(crate) traces: Vec<Running>,
     /// What comes to an address.
     pub(crate) arrivals: Schedule<(Realm, Packet)>,
     /// What nobody outside sees.
@@ -84,6 +87,7 @@ impl Network {
             hosts: Vec::new(),
             roads: Vec::new(),
             road_ids: BTreeMap::new(),
+            traces: Vec::new(),
             arrivals: Schedule::new(),
             inner: Schedule::new(),
             notices: Schedule::new(),
@@ -141,6 +145,12 @@ impl Network {
     /// The link between any two addresses for which no other is set.
     pub fn set_default_link(&mut self, link: Link) {
         self.default_link = link;
+    }
+
+    /// A trace that links can [follow](Link::trace); it begins at `begin`, and nothing gets through before.
+    pub fn add_trace(&mut self, begin: Instant, trace: Trace) -> TraceId {
+        self.traces.push(Running { trace, begin });
+        TraceId(self.traces.len() - 1)
     }
 
     /// The link between two hosts: from and to each of the addresses that they have now in one realm.

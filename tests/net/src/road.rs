@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 
 use wigwag_proto::Instant;
 
-use crate::line::{Capacity, Line};
+use crate::line::{Line, is_limited};
 use crate::link::{BurstLoss, EcnTreatment, Link};
 use crate::packet::{Arrivals, Fate, Packet};
 use crate::queue::{Backlog, CE, Discipline, ECT_0, ECT_1, NOT_ECT, Verdict, Waiting};
 use crate::seed::{Dice, stream};
+use crate::trace::Running;
 
 /// What became of a datagram that was put on a link.
 pub(crate) enum Passage {
@@ -75,7 +76,7 @@ impl Road {
     }
 
     /// Puts a packet on the road, with the link as it is now.
-    pub fn enter(&mut self, now: Instant, link: &Link, packet: Packet) -> Passage {
+    pub fn enter(&mut self, now: Instant, link: &Link, traces: &[Running], packet: Packet) -> Passage {
         // The same number for each datagram, whatever becomes of it.
         let [loss, burst, burst_loss, jitter, reorder, copies, corrupt, bit] = self.dice.roll();
         let [spread] = self.dice.roll();
@@ -89,13 +90,13 @@ impl Road {
         if len > link.mtu {
             return Passage::TooBig(packet);
         }
-        let Some(rate) = link.rate else {
+        if !is_limited(link) {
             return self.leave(now, link, &fate, packet);
-        };
+        }
         let since = now.as_micros().saturating_mul(1000);
         let backlog = self.backlog.as_deref().is_some_and(|(backlog, _)| !backlog.is_empty());
         if link.discipline == Discipline::DropTail && !backlog {
-            let Some(departure) = self.departure(since, link, Capacity::Rate(rate), len) else {
+            let Some(departure) = self.departure(since, link, traces, len) else {
                 return Passage::QueueFull(packet);
             };
             return self.leave(departure, link, &fate, packet);
@@ -111,18 +112,18 @@ impl Road {
     }
 
     /// Takes the next packet out of the backlog, if the line is free. To be called until it says `Nothing`.
-    pub fn serve(&mut self, now: Instant) -> Served {
+    pub fn serve(&mut self, now: Instant, traces: &[Running]) -> Served {
         let Some(mut taken) = self.backlog.take() else {
             self.is_awaited = false;
             return Served::Nothing(None);
         };
         let (backlog, link) = &mut *taken;
-        let served = self.serve_from(backlog, link, now);
+        let served = self.serve_from(backlog, link, now, traces);
         self.backlog = Some(taken);
         served
     }
 
-    fn serve_from(&mut self, backlog: &mut Backlog, link: &Link, now: Instant) -> Served {
+    fn serve_from(&mut self, backlog: &mut Backlog, link: &Link, now: Instant, traces: &[Running]) -> Served {
         let free_at = micros(self.line.free_at());
         if free_at > now {
             return Served::Nothing(Some(free_at));
@@ -144,8 +145,7 @@ impl Road {
             packet.ecn |= CE;
             self.counts.marked += u64::from(!packet.is_ghost);
         }
-        let capacity = link.rate.map_or(Capacity::Unlimited, Capacity::Rate);
-        let departure = micros(self.line.carry(moment.max(since), len, capacity));
+        let departure = micros(self.line.carry(moment.max(since), len, link, traces));
         match self.leave(departure, link, &fate, packet) {
             Passage::Passed(packet, arrivals) => Served::Passed(packet, arrivals),
             _ => Served::Nothing(None),
@@ -162,7 +162,7 @@ impl Road {
     }
 
     /// When the last bit leaves a drop-tail queue; `None` if there is no room in it.
-    fn departure(&mut self, now: u64, link: &Link, capacity: Capacity, packet_len: usize) -> Option<Instant> {
+    fn departure(&mut self, now: u64, link: &Link, traces: &[Running], packet_len: usize) -> Option<Instant> {
         while let Some((_, len)) = self.queue.front().filter(|(departure, _)| *departure <= now) {
             self.queued -= len;
             self.queue.pop_front();
@@ -171,7 +171,7 @@ impl Road {
         if !self.queue.is_empty() && self.queued + packet_len > link.queue {
             return None;
         }
-        let departure = self.line.carry(now, packet_len, capacity);
+        let departure = self.line.carry(now, packet_len, link, traces);
         self.queue.push_back((departure, packet_len));
         self.queued += packet_len;
         Some(micros(departure))

@@ -110,7 +110,7 @@ impl Network {
     pub(crate) fn enter(&mut self, now: Instant, id: RoadId, link: &Link, end: End, packet: Packet) {
         self.see_on_road(now, id, &packet);
         let Some(road) = self.roads.get_mut(id.0) else { return };
-        let passage = road.enter(now, link, packet);
+        let passage = road.enter(now, link, &self.traces, packet);
         self.collect_counts(id);
         match passage {
             Passage::Passed(packet, arrivals) => self.spread(end, packet, arrivals),
@@ -171,7 +171,7 @@ impl Network {
 
     fn serve(&mut self, now: Instant, id: RoadId, end: End) {
         loop {
-            let Some(served) = self.roads.get_mut(id.0).map(|road| road.serve(now)) else { return };
+            let Some(served) = self.roads.get_mut(id.0).map(|road| road.serve(now, &self.traces)) else { return };
             self.collect_counts(id);
             match served {
                 Served::Passed(packet, arrivals) => self.spread(end, packet, arrivals),

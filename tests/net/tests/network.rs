@@ -277,6 +277,7 @@ fn link() -> impl Strategy<Value = Link> {
             duplication,
             corruption,
             rate,
+            trace: None,
             queue,
             discipline: match queue % 3 {
                 0 => Discipline::DropTail,
