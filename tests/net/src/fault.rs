@@ -4,7 +4,7 @@ use std::fmt;
 
 use wigwag_proto::Instant;
 
-use crate::seed::SEED_VARIABLE;
+use crate::replay::Replay;
 use crate::stats::HostId;
 
 /// What must never happen, or did not happen in time.
@@ -37,7 +37,7 @@ pub enum Fault {
     TimedOut,
 }
 
-/// A run that failed: what, where, when, and how to see it again.
+/// A run that failed: what, where, when, and the command that shows it again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Failure {
     /// What.
@@ -48,14 +48,17 @@ pub struct Failure {
     pub at: Instant,
     /// The network's seed.
     pub seed: u64,
+    /// The name of the [scenario](crate::Simulation::scenario), if it has one.
+    pub scenario: Option<&'static str>,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fault, host, at, seed } = self;
+        let Self { fault, host, at, seed, scenario } = *self;
         write!(f, "{fault}; ")?;
+        scenario.map_or(Ok(()), |scenario| write!(f, "scenario \"{scenario}\", "))?;
         host.map_or(Ok(()), |host| write!(f, "host {}, ", host.0))?;
-        write!(f, "at {} us, seed {seed} (again with {SEED_VARIABLE}={seed})", at.as_micros())
+        write!(f, "at {} us, seed {seed}; again: {}", at.as_micros(), Replay { seed })
     }
 }
 

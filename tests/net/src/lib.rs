@@ -18,7 +18,8 @@
 //!   Hosts get and lose interfaces, sleep, die and are born again, and their clocks jump.
 //! - [`Capture`]: what hosts and links saw, as bytes of a pcapng file, with keys, for Wireshark.
 //! - [`Diligence`]: how careful the simulated program is. A machine must survive a careless one.
-//! - [`seeds`]: the seeds to run a scenario with; a failure prints its seed, and `WIGWAG_SEED=n` runs only that one.
+//! - [`seeds`]: the seeds to run a scenario with; a failure prints its seed and the command that runs that
+//!   one again ([`Replay`]).
 //!
 //! *Deterministic* means: the same seed, the same calls and the same machines put the same bytes on the wire at the same
 //! times, on every platform. [`Network::digest`] is a fingerprint of that. Each direction of each pair of addresses has a
@@ -39,6 +40,7 @@ mod network;
 mod packet;
 mod queue;
 mod realm;
+mod replay;
 mod road;
 mod schedule;
 mod seed;
@@ -56,6 +58,7 @@ pub use nat::{Behavior, Nat, Pooling, Ports};
 pub use network::Network;
 pub use queue::{CoDel, Discipline, DualPi2};
 pub use realm::Realm;
+pub use replay::Replay;
 pub use seed::{SEED_VARIABLE, seeds};
 pub use simulation::Simulation;
 pub use stats::{Delivery, Digest, HostId, Sent, Stats, TooBig, Verdict};

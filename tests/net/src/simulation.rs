@@ -19,7 +19,7 @@ use crate::hosts::Hosts;
 use crate::machine::Machine;
 use crate::network::Network;
 use crate::realm::Realm;
-use crate::seed::SEED_VARIABLE;
+use crate::replay::Replay;
 use crate::stats::{Delivery, HostId};
 
 /// Machines on a network, and the time.
@@ -30,6 +30,8 @@ pub struct Simulation<M> {
     pub network: Network,
     /// How careful the simulated programs are.
     pub diligence: Diligence,
+    /// What a failure calls this run, where one test has several scenarios.
+    pub scenario: Option<&'static str>,
     pub(crate) now: Instant,
     pub(crate) machines: BTreeMap<HostId, M>,
     pub(crate) hosts: Hosts,
@@ -52,6 +54,7 @@ impl<M> Simulation<M> {
         Self {
             network: Network::new(seed),
             diligence: Diligence::FULL,
+            scenario: None,
             now: Self::START,
             machines: BTreeMap::new(),
             hosts: Hosts::default(),
@@ -128,7 +131,7 @@ impl<M> Simulation<M> {
     }
 
     pub(crate) fn failure(&self, fault: Fault, host: Option<HostId>) -> Failure {
-        Failure { fault, host, at: self.now, seed: self.seed() }
+        Failure { fault, host, at: self.now, seed: self.seed(), scenario: self.scenario }
     }
 }
 
@@ -213,11 +216,12 @@ impl<M: Machine> Simulation<M> {
 }
 
 impl<M> Drop for Simulation<M> {
-    /// A test that panics while it holds a simulation says with which seed.
+    /// A test that panics while it holds a simulation says how to see that again.
     fn drop(&mut self) {
         if std::thread::panicking() {
+            let scenario = self.scenario.map(|scenario| format!("\"{scenario}\" ")).unwrap_or_default();
             let (at, seed) = (self.now.as_micros(), self.seed());
-            eprintln!("simulation with seed {seed}, at {at} us (again with {SEED_VARIABLE}={seed})");
+            eprintln!("simulation {scenario}with seed {seed}, at {at} us; again: {}", Replay { seed });
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use wigwag_net::{Diligence, Failure, Fault, HostId, Link, Machine, Simulation};
+use wigwag_net::{Diligence, Failure, Fault, HostId, Link, Machine, Replay, Simulation};
 use wigwag_proto::{Input, Instant, Route, Transmit, TransmitBuffer, UdpPath};
 
 const MS: Duration = Duration::from_millis(1);
@@ -252,9 +252,21 @@ fn a_failure_says_how_to_see_it_again() {
     let (mut simulation, one, _) = pair(42, 10, 4, Flaw::NoRetransmission);
     simulation.network.drop_nth([1]);
     let failure = run(&mut simulation, one, Duration::from_secs(10)).unwrap_err();
-    let text = "stalled: no deadline and no datagram under way; at 1000020000 us, seed 42 (again with WIGWAG_SEED=42)";
+    // The thread of a test has its name; but not if all tests run in the first one.
+    let of_this = match std::thread::current().name() {
+        Some("main") => "",
+        _ => " -- --exact a_failure_says_how_to_see_it_again",
+    };
+    let again = format!("again: WIGWAG_SEED=42 cargo test -p wigwag-net{of_this}");
+    let text = format!("stalled: no deadline and no datagram under way; at 1000020000 us, seed 42; {again}");
     assert_eq!(failure.to_string(), text);
     assert_eq!(format!("{failure:?}"), text);
+    assert_eq!(Replay { seed: 42 }.to_string(), again["again: ".len()..]);
+
+    let (mut simulation, one, _) = pair(42, 10, 4, Flaw::Busy);
+    simulation.scenario = Some("busy bees");
+    let failure = run(&mut simulation, one, Duration::from_secs(10)).unwrap_err();
+    assert!(failure.to_string().contains("; scenario \"busy bees\", host 0, at "), "{failure}");
 }
 
 #[test]
