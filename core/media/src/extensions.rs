@@ -59,6 +59,11 @@ impl PacketExtensions {
         })
     }
 
+    /// Bytes that they take with their kinds and lengths, which is as much as with two-byte headers. RFC 8285 section 4.3.
+    pub(crate) fn encoded_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()

@@ -59,6 +59,9 @@ impl Source {
 /// Bytes in front of the payload of a retransmission: the original sequence number. RFC 4588 section 4.
 pub(super) const OSN_LEN: usize = 2;
 
+/// Bytes of an abs-send-time.
+const SEND_TIME_LEN: usize = 3;
+
 impl Line {
     pub fn new(config: LineConfig) -> Self {
         let codecs = Codecs::new(&config.codecs);
@@ -91,9 +94,17 @@ impl Line {
         mid.into_iter().filter(|(_, mid)| mid.len() <= 255).chain(theirs)
     }
 
+    /// Whether [`packet_len`](Self::packet_len) is at most this; mostly without counting.
+    pub fn fits(&self, packet: &RtpOut, len: usize) -> bool {
+        // All elements with two bytes before them, none left out, and padding.
+        let mid = self.config.mid.as_ref().map_or(0, String::len);
+        let extensions = 4 + packet.extensions.encoded_len() + (2 + mid) + (2 + SEND_TIME_LEN) + 3;
+        12 + extensions + packet.payload.len() <= len || self.packet_len(packet) <= len
+    }
+
     /// Bytes of the packet that [`super::Session::write_packet`] would make of this.
     pub fn packet_len(&self, packet: &RtpOut) -> usize {
-        let send_time = self.config.extensions.id(ExtensionKind::AbsSendTime).map(|id| (id, 3));
+        let send_time = self.config.extensions.id(ExtensionKind::AbsSendTime).map(|id| (id, SEND_TIME_LEN));
         let (mut sum, mut count, mut two_byte) = (0, 0, false);
         for (id, len) in self.extensions(packet).map(|(id, value)| (id, value.len())).chain(send_time) {
             sum += len;

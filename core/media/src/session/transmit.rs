@@ -23,7 +23,7 @@ impl Session {
         }
         let codec = *known.codecs.media(packet.payload_type).ok_or(WriteError::UnknownPayloadType)?;
         let longer = if known.retransmission(packet.payload_type).is_some() { OSN_LEN } else { 0 };
-        if known.packet_len(&packet) + longer > self.config.max_packet {
+        if !known.fits(&packet, self.config.max_packet - longer) {
             return Err(WriteError::TooLong);
         }
         let is_full = self.queued_bytes + packet.payload.len() > self.config.max_queued_bytes;
