@@ -52,7 +52,8 @@ pub struct Link {
     pub discipline: Discipline,
     /// The longest IP packet, in bytes; a longer one vanishes. 1500.
     pub mtu: usize,
-    /// Whether the sender of a longer one is told, by what stands for ICMP: see [`TooBig`](crate::TooBig). It is not: a black hole.
+    /// Whether the sender of a longer one is told, by what stands for ICMP: see [`TooBig`](crate::TooBig). The notice is never
+    /// lost, and takes the `delay` of this link. By default nobody is told: a black hole.
     pub mtu_notice: bool,
     /// The probability that a datagram which says that it can be marked (ECT) is, as by a queue further on. RFC 3168.
     pub marking: f64,

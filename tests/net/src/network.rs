@@ -169,7 +169,7 @@ impl Network {
         self.set_one_way_in(Realm::INTERNET, from, to, link);
     }
 
-    /// The link from one address to another.
+    /// The link from one address of the internet to another.
     pub fn link(&self, from: IpAddr, to: IpAddr) -> Link {
         match self.road_ids.get(&(Realm::INTERNET, from, to)) {
             Some(id) => self.link_of(*id, Realm::INTERNET, from, to),

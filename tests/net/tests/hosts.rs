@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use wigwag_net::{Fault, HostId, Machine, Nat, Realm, Simulation};
+use wigwag_net::{Fault, HostId, Link, Machine, Nat, Realm, Simulation, TooBig};
 use wigwag_proto::{Input, Instant, Interface, Route, Transmit, TransmitBuffer, UdpPath};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,6 +21,7 @@ struct Beacon {
     timeouts: Vec<Instant>,
     interfaces: Vec<Vec<Interface>>,
     told_at: Vec<Instant>,
+    notices: Vec<(Instant, TooBig)>,
 }
 
 impl Beacon {
@@ -35,6 +36,7 @@ impl Beacon {
             timeouts: Vec::new(),
             interfaces: Vec::new(),
             told_at: Vec::new(),
+            notices: Vec::new(),
         }
     }
 }
@@ -72,6 +74,10 @@ impl Machine for Beacon {
 
     fn poll_timeout(&self) -> Option<Instant> {
         Some(self.deadline)
+    }
+
+    fn handle_too_big(&mut self, now: Instant, notice: TooBig) {
+        self.notices.push((now, notice));
     }
 }
 
@@ -217,4 +223,17 @@ fn the_born_again_know_nothing() {
     assert_eq!(heard(&simulation, other), [1, 2, 3, 1, 2]);
     // The clock is the host's and goes on.
     assert_eq!(simulation.machine(one).unwrap().timeouts[0], START + SECOND * 25 / 2);
+}
+
+#[test]
+fn who_sends_too_much_is_told_with_its_own_path() {
+    let mut simulation = Simulation::new(1);
+    let home = simulation.network.add_nat(Realm::INTERNET, Nat::default(), [ip("198.51.100.1")]);
+    let one = simulation.add_in(home, [ip("192.168.1.2")], Beacon::new("192.168.1.2", "203.0.113.2"));
+    // An IP packet of 29 bytes is a beacon. It is too big behind the NAT, and goes a millisecond to it.
+    simulation.network.set_default_link(Link { mtu: 28, mtu_notice: true, ..Link::default() });
+    simulation.run_for(SECOND / 2).unwrap();
+    let path = UdpPath { local: "192.168.1.2:5000".parse().unwrap(), remote: "203.0.113.2:5000".parse().unwrap() };
+    let expected = (START + Duration::from_millis(11), TooBig { to: one, path, mtu: 28 });
+    assert_eq!(simulation.machine(one).unwrap().notices, [expected]);
 }

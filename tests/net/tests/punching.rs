@@ -128,8 +128,12 @@ impl Call {
         Self { simulation, callers }
     }
 
-    /// Whether both connect within five seconds after each has told the other its outer address.
     fn connects(mut self) -> bool {
+        self.punches()
+    }
+
+    /// Whether both connect within five seconds after each has told the other its outer address.
+    fn punches(&mut self) -> bool {
         let [one, other] = self.callers;
         let learned =
             |it: &Simulation<Puncher>| [one, other].iter().all(|host| it.machine(*host).unwrap().mapped.is_some());
@@ -245,4 +249,21 @@ fn behind_one_nat_it_takes_a_hairpin() {
             assert_eq!(call.connects(), hairpinning, "{filtering:?}");
         }
     }
+}
+
+#[test]
+fn the_seed_decides_about_ports() {
+    let run = |seed| {
+        let mut call = Call::new(seed, ["10.0.0.2:5000", "10.0.0.2:5000"], |simulation| {
+            let mut behind = |address| simulation.network.add_nat(Realm::INTERNET, Nat::SYMMETRIC, [ip(address)]);
+            [behind("198.51.100.1"), behind("198.51.100.2")]
+        });
+        assert!(!call.punches());
+        let mapped = call.callers.map(|host| call.simulation.machine(host).unwrap().mapped.unwrap());
+        (call.simulation.network.digest(), mapped)
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1).1, run(2).1);
+    let [one, other] = run(1).1;
+    assert_ne!(one.port(), other.port(), "each NAT has dice of its own");
 }
