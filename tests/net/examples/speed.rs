@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant as Clock};
 
-use wigwag_net::{Link, Network};
+use wigwag_net::{CoDel, Discipline, DualPi2, Link, Network};
 use wigwag_proto::{Instant, Route, Transmit, UdpPath};
 
 const COUNT: u64 = 200_000;
@@ -34,6 +34,11 @@ fn main() -> Result<(), std::net::AddrParseError> {
         ("plain", plain),
         ("loss and jitter", Link { loss: 0.02, jitter: Duration::from_millis(5), ..plain }),
         ("rate", Link { rate: Some(100_000_000), ..plain }),
+        ("rate, CoDel", Link { rate: Some(100_000_000), discipline: Discipline::CoDel(CoDel::default()), ..plain }),
+        (
+            "rate, DualPI2",
+            Link { rate: Some(100_000_000), discipline: Discipline::DualPi2(DualPi2::default()), ..plain },
+        ),
     ];
     for (name, link) in links {
         let rounds = (0..ROUNDS).map(|_| {
