@@ -192,6 +192,9 @@ impl PeerConnection {
             send_buffer: config.send_buffer,
             receive_window: config.receive_window,
             mtu: config.mtu,
+            // Whether the peer is there is consent's to say: without a path nothing is answered, however long that lasts, and
+            // a restart may find another.
+            max_retransmits: None,
             ..Default::default()
         };
         Ok(Self {
