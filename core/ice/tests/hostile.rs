@@ -108,6 +108,23 @@ fn what_is_not_understood_is_refused() {
     assert!(!agent.is_validated(PATH()));
 }
 
+/// Its own new fragment with our old one: it restarts, and our answer is not there yet. Nothing comes of that path before.
+#[test]
+fn a_check_that_mixes_generations_is_not_answered() {
+    let mut agent = listening();
+    let pwd = agent.local_credentials().pwd.clone();
+    agent.set_remote_credentials(Credentials::new("before", "0123456789012345678901"));
+    let mixed = check(&agent, &pwd, 1, |_| ());
+    agent.handle_packet(Instant(0), PATH(), &mixed);
+    assert_eq!((agent.stats().unauthenticated, agent.stats().checks_received), (1, 0));
+    assert!(!agent.is_validated(PATH()) && agent.pairs().count() == 0);
+    // With the description, the same check is as good as any.
+    agent.set_remote_credentials(Credentials::new("them", "0123456789012345678901"));
+    agent.handle_packet(Instant(0), PATH(), &mixed);
+    assert_eq!(agent.stats().checks_received, 1);
+    assert!(agent.is_validated(PATH()));
+}
+
 #[test]
 fn early_checks_are_bounded_and_only_their_sender_profits() {
     let mut agent = listening();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wigwag_proto::UdpPath;
 use wigwag_stun::{Class, ErrorCode, Message, Method, TransactionId};
 
-use super::session::{Early, MAX_EARLY, MAX_UFRAG, Patience, Purpose, Transaction};
+use super::session::{Early, Generation, MAX_EARLY, MAX_UFRAG, Patience, Purpose, Transaction};
 use super::{Agent, Failure};
 use crate::checklist::{PairId, PairState};
 use crate::event::{ConnectionState, Event};
@@ -87,7 +87,11 @@ impl Agent {
     fn authenticate<'a>(&self, message: &Message<'a>) -> Option<(u32, &'a str)> {
         let (ours, theirs) = message.username()?.split_once(':')?;
         let generations = std::iter::once(&self.session.generation).chain(&self.previous);
-        let generation = generations.into_iter().find(|generation| generation.local.ufrag == ours)?;
+        // The fragment of one generation with ours of another is from somebody who restarts and does not know our new one
+        // yet. Chromium would take an answer for the new path, keep our old fragment there, and refuse our checks with the new.
+        let is_theirs = |generation: &Generation| generation.remote.as_ref().is_none_or(|it| it.ufrag == theirs);
+        let mut of_ours = generations.filter(|generation| generation.local.ufrag == ours);
+        let generation = of_ours.find(|generation| is_theirs(generation))?;
         let signed = message.verify_integrity(generation.local.pwd.as_bytes(), self.provider);
         signed.then_some((generation.number, theirs))
     }
