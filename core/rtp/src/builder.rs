@@ -126,9 +126,15 @@ impl<'a> RtpBuilder<'a> {
             at = self.grow_to_two_byte(start, at)?;
             two_byte = true;
         }
-        let head = if two_byte { &[id, len][..] } else { &[id << 4 | (len - 1)] };
-        let (before, after) = (at + head.len(), at + head.len() + value.len());
-        self.room.get_mut(at..before)?.copy_from_slice(head);
+        // No slices of a length that the compiler does not know: a call for a byte or two takes longer than they do.
+        let before = if two_byte {
+            *self.room.get_mut(at..)?.first_chunk_mut()? = [id, len];
+            at + 2
+        } else {
+            *self.room.get_mut(at)? = id << 4 | (len - 1);
+            at + 1
+        };
+        let after = before + value.len();
         self.room.get_mut(before..after)?.copy_from_slice(value);
         self.stage = Stage::Extensions { start, two_byte };
         Some(after)

@@ -1,9 +1,7 @@
 //! A packet's way out: RTCP first, then what is sent again, then what is new.
 
 use wigwag_proto::Instant;
-use wigwag_rtp::{
-    AbsSendTime, ExtensionKind, ExtensionValue, PayloadType, RtpBuilder, RtpHeader, SequenceNumber, Ssrc,
-};
+use wigwag_rtp::{AbsSendTime, ExtensionKind, PayloadType, RtpBuilder, RtpHeader, SequenceNumber, Ssrc};
 
 use super::line::{Line, OSN_LEN};
 use super::{Resend, Session};
@@ -138,10 +136,9 @@ impl Line {
         for (id, value) in self.extensions(packet) {
             builder.extension(id, value);
         }
-        let map = &self.config.extensions;
-        if map.id(ExtensionKind::AbsSendTime).is_some() {
-            let send_time = AbsSendTime::from_micros(now.as_micros());
-            builder.extension_value(map, &ExtensionValue::AbsSendTime(send_time));
+        if let Some(id) = self.config.extensions.id(ExtensionKind::AbsSendTime) {
+            let [_, send_time @ ..] = AbsSendTime::from_micros(now.as_micros()).0.to_be_bytes();
+            builder.extension(id, &send_time);
         }
         if let Some(original) = original {
             builder.payload(&original.0.to_be_bytes());
