@@ -92,7 +92,7 @@ fn scenario_24_a_consumer_that_stops() {
             it.machine(answerer).unwrap().heard() == MEGABYTES * 100 + 1
         };
         world.simulation.run_until(heard_all, 10 * MINUTE).unwrap();
-        assert_eq!(world.offerer().states, [ConnectionState::Connecting, ConnectionState::Connected]);
+        assert!(world.offerer().is_connected() && !world.offerer().states.contains(&ConnectionState::Failed));
         world.simulation.run_for(MINUTE).unwrap();
         let left = memory::live() - before;
         assert!(left < 300_000, "{left} bytes are still held");

