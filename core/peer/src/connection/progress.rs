@@ -157,7 +157,7 @@ impl PeerConnection {
 
     /// Candidates are told once there is a description that they belong to.
     fn tell_candidates(&mut self) {
-        if self.states.gathering == IceGatheringState::New {
+        if self.untold.is_empty() || self.states.gathering == IceGatheringState::New {
             return;
         }
         let Some(credentials) = self.negotiation.local_credentials().cloned() else { return };

@@ -145,7 +145,7 @@ impl PeerConnection {
 
     /// Where DTLS goes: where ICE says, or, while it has not decided, where the peer's came from.
     pub(super) fn path(&self) -> Option<UdpPath> {
-        self.ice.selected_path().or(self.dtls_path.filter(|&path| self.ice.is_validated(path)))
+        self.ice.selected_path().or_else(|| self.dtls_path.filter(|&path| self.ice.is_validated(path)))
     }
 
     /// What happened. Taking a message makes room for others, and so can let something be sent.
