@@ -2,35 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod common;
+#[path = "../../../tests/lib/counting.rs"]
+mod counting;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use common::Pair;
 use wigwag_dtls::Versions;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is the system allocator's; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Allocations and time for sealing and for opening one payload of 1200 bytes.
 fn measure(versions: Versions) -> [(f64, Duration); 2] {
@@ -43,18 +21,18 @@ fn measure(versions: Versions) -> [(f64, Duration); 2] {
     let mut total = [(0, Duration::ZERO); 2];
     for round in 0..ROUNDS + 2 {
         let mut lens = [0; BATCH];
-        let (before, start) = (ALLOCATIONS.get(), Instant::now());
+        let (before, start) = (counting::allocations(), Instant::now());
         for (segment, len) in segments.iter_mut().zip(&mut lens) {
             *len = client.seal(segment, 1200).unwrap();
         }
-        let sealed = (ALLOCATIONS.get() - before, start.elapsed());
-        let (before, start) = (ALLOCATIONS.get(), Instant::now());
+        let sealed = (counting::allocations() - before, start.elapsed());
+        let (before, start) = (counting::allocations(), Instant::now());
         for (segment, len) in segments.iter_mut().zip(lens) {
             let mut received = 0;
             server.open(now, &mut segment[..len], |payload| received += payload.len());
             assert_eq!(received, 1200);
         }
-        let opened = (ALLOCATIONS.get() - before, start.elapsed());
+        let opened = (counting::allocations() - before, start.elapsed());
         if round >= 2 {
             for (total, part) in total.iter_mut().zip([sealed, opened]) {
                 *total = (total.0 + part.0, total.1 + part.1);
@@ -79,12 +57,12 @@ fn no_allocation_in_steady_state() {
 /// Time and allocations of a handshake, both ends together, without a network. Printed only.
 #[test]
 fn a_handshake() {
-    const ROUNDS: usize = 20;
+    const ROUNDS: u32 = 20;
     for versions in [Versions::Dtls12, Versions::Dtls13] {
         let mut total = (0, Duration::ZERO);
         for seed in 0..ROUNDS {
-            let mut pair = Pair::new(seed as u64, [versions; 2], common::GOOD);
-            let (before, start) = (ALLOCATIONS.get(), Instant::now());
+            let mut pair = Pair::new(seed.into(), [versions; 2], common::GOOD);
+            let (before, start) = (counting::allocations(), Instant::now());
             pair.start();
             let now = pair.now;
             let [client, server] = &mut pair.ends;
@@ -98,9 +76,9 @@ fn a_handshake() {
                 }
             }
             assert!(client.dtls.is_connected() && server.dtls.is_connected());
-            total = (total.0 + ALLOCATIONS.get() - before, total.1 + start.elapsed());
+            total = (total.0 + counting::allocations() - before, total.1 + start.elapsed());
         }
-        let time = total.1 / ROUNDS as u32;
-        println!("{versions:?}: a handshake takes both ends {time:?} and {} allocations", total.0 / ROUNDS);
+        let time = total.1 / ROUNDS;
+        println!("{versions:?}: a handshake takes both ends {time:?} and {} allocations", total.0 / u64::from(ROUNDS));
     }
 }

@@ -1,34 +1,12 @@
 //! No packet costs an allocation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../../../tests/lib/counting.rs"]
+mod counting;
 
 use wigwag_rtp::rtcp::{self, RtcpPacket, RtcpWriter};
 use wigwag_rtp::srtp::{Protector, SrtpProfile, Unprotector};
 use wigwag_rtp::{PayloadType, RtpBuilder, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is the system allocator's; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A packet there, and feedback about it back.
 fn exchange(protector: &mut Protector, unprotector: &mut Unprotector, number: u16) {
@@ -77,9 +55,9 @@ fn packets_do_not_allocate() {
             let mut protector = Protector::new(profile, key, salt, provider).unwrap();
             let mut unprotector = Unprotector::new(profile, key, salt, provider).unwrap();
             (0..10).for_each(|number| exchange(&mut protector, &mut unprotector, number));
-            let before = ALLOCATIONS.get();
+            let before = counting::allocations();
             (10..110).for_each(|number| exchange(&mut protector, &mut unprotector, number));
-            assert_eq!(ALLOCATIONS.get() - before, 0, "{provider:?} {profile:?}");
+            assert_eq!(counting::allocations() - before, 0, "{provider:?} {profile:?}");
         }
     }
 }

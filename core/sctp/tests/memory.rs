@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
+#[path = "../../../tests/lib/counting.rs"]
 mod counting;
 
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! An allocator that counts, for each thread apart: tests that run side by side do not disturb each other.
+//! An allocator that counts, for each thread apart: tests that run side by side do not disturb each other. Each test program
+//! that counts includes this file as a module, by its path.
 #![allow(dead_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
