@@ -6,33 +6,13 @@ mod common;
 
 use std::fmt::Write;
 
-use common::{address, config, negotiate};
+use common::{connection, events, needs_negotiation, negotiate, with};
 use wigwag::{
-    CandidateError, ChannelInit, DescriptionError, Direction, Event, IceCandidate, Instant, MediaKind, PeerConnection,
-    SessionDescription, SignalingState, TransceiverId, TransceiverInit, default_codecs,
+    CandidateError, ChannelInit, DescriptionError, Direction, Event, IceCandidate, Instant, MediaKind,
+    SessionDescription, SignalingState, TransceiverInit, default_codecs,
 };
 
 const NOW: Instant = Instant(1_000_000);
-
-fn connection(n: u8) -> PeerConnection {
-    let mut connection = PeerConnection::new(config(9, n)).unwrap();
-    connection.add_udp_socket(NOW, address(usize::from(n) - 1)).unwrap();
-    connection
-}
-
-fn with(n: u8, kinds: &[MediaKind]) -> (PeerConnection, Vec<TransceiverId>) {
-    let mut connection = connection(n);
-    let ids = kinds.iter().map(|kind| connection.add_transceiver(*kind, TransceiverInit::default()).unwrap()).collect();
-    (connection, ids)
-}
-
-fn events(connection: &mut PeerConnection) -> Vec<Event> {
-    std::iter::from_fn(|| connection.poll_event()).collect()
-}
-
-fn needs_negotiation(connection: &mut PeerConnection) -> bool {
-    events(connection).iter().any(|event| matches!(event, Event::NegotiationNeeded))
-}
 
 fn section<'a>(sdp: &'a str, start: &str) -> &'a str {
     let from = sdp.find(start).unwrap_or_else(|| panic!("no {start} in\n{sdp}"));

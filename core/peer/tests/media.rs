@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::calls::{call, connect, exchange, packet, renegotiate, send};
-use common::{App, Pair, address, config, negotiate};
+use common::{App, Pair, address, connection, events, needs_negotiation, negotiate, with};
 use wigwag::rtp::ExtensionKind;
 use wigwag::{
     ChannelId, ConnectionState, Direction, Event, Instant, MediaKind, PeerConnection, SessionDescription,
@@ -16,26 +16,6 @@ use wigwag_net::Simulation;
 
 const NOW: Instant = Instant(1_000_000);
 const LIMIT: Duration = Duration::from_secs(20);
-
-fn connection(n: u8) -> PeerConnection {
-    let mut connection = PeerConnection::new(config(7, n)).unwrap();
-    connection.add_udp_socket(NOW, address(usize::from(n) - 1)).unwrap();
-    connection
-}
-
-fn with(n: u8, kinds: &[MediaKind]) -> (PeerConnection, Vec<TransceiverId>) {
-    let mut connection = connection(n);
-    let ids = kinds.iter().map(|kind| connection.add_transceiver(*kind, TransceiverInit::default()).unwrap()).collect();
-    (connection, ids)
-}
-
-fn events(connection: &mut PeerConnection) -> Vec<Event> {
-    std::iter::from_fn(|| connection.poll_event()).collect()
-}
-
-fn needs_negotiation(connection: &mut PeerConnection) -> bool {
-    events(connection).iter().any(|event| matches!(event, Event::NegotiationNeeded))
-}
 
 fn tracks(connection: &mut PeerConnection) -> Vec<TransceiverId> {
     let track = |event: Event| if let Event::Track(id) = event { Some(id) } else { None };

@@ -7,7 +7,7 @@ use wigwag_proto::Random;
 use wigwag_rtp::{ExtensionKind, ExtensionMap, PayloadType, Ssrc};
 use wigwag_sdp::{Codec, Direction};
 
-use super::section::{MediaSection, Section};
+use super::section::{MediaSection, Section, media_at};
 use super::transceivers::{TrackChange, agreed_codecs, both, one_word, words};
 use super::{Negotiation, codecs};
 use crate::state::SignalingState;
@@ -105,10 +105,10 @@ impl Negotiation {
     ) -> Vec<(TransceiverId, Option<LineConfig>)> {
         let line = |transceiver: &Transceiver| {
             let index = transceiver.section?;
-            let side = |sections: &'_ [Section]| sections.get(index).and_then(Section::as_media).cloned();
-            let (ours, theirs) = (side(local), side(remote));
-            let config = ours.zip(theirs).filter(|(ours, _)| ours.transceiver == Some(transceiver.id));
-            let config = config.map(|(ours, theirs)| self.line(transceiver, &ours, &theirs));
+            let config = media_at(local, index)
+                .zip(media_at(remote, index))
+                .filter(|(ours, _)| ours.transceiver == Some(transceiver.id));
+            let config = config.map(|(ours, theirs)| self.line(transceiver, ours, theirs));
             Some((transceiver.id, config))
         };
         self.transceivers.iter().filter_map(line).collect()

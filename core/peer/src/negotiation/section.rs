@@ -285,6 +285,11 @@ fn transports(description: &SessionDescription) -> Vec<usize> {
     description.sections().map(transport).collect()
 }
 
+/// What is said of audio or video in the section of this place.
+pub(super) fn media_at(sections: &[Section], index: usize) -> Option<&MediaSection> {
+    sections.get(index).and_then(Section::as_media)
+}
+
 /// What can't be meant: two sections of one name, or payload types that are none.
 pub(super) fn check(description: &SessionDescription) -> Result<(), DescriptionError> {
     let mut mids = HashSet::new();

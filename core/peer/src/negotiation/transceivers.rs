@@ -5,7 +5,7 @@ use wigwag_proto::Random;
 use wigwag_rtp::Ssrc;
 use wigwag_sdp::{Codec, Direction};
 
-use super::section::{MediaSection, Section};
+use super::section::{MediaSection, Section, media_at};
 use super::{SdpType, codecs};
 use crate::transceiver::{MediaKind, Transceiver, TransceiverError, TransceiverId, TransceiverInit};
 
@@ -183,7 +183,7 @@ impl Transceivers {
     pub fn hear(&mut self, sections: &[Section]) -> Vec<TrackChange> {
         let mut changes = Vec::new();
         for it in &mut self.all {
-            let section = it.section.and_then(|index| sections.get(index)).and_then(Section::as_media);
+            let section = it.section.and_then(|index| media_at(sections, index));
             let Some(media) = section.filter(|media| media.transceiver == Some(it.id)) else { continue };
             let sends = media.direction.sends() && !it.is_stopped;
             it.remote_track.clone_from(&media.track);
@@ -203,11 +203,10 @@ impl Transceivers {
         let mut ended = Vec::new();
         for it in &mut self.all {
             let Some(index) = it.section else { continue };
-            let side = |sections: &[Section]| sections.get(index).and_then(Section::as_media).cloned();
-            match (side(local), side(remote)) {
+            match (media_at(local, index), media_at(remote, index)) {
                 (Some(ours), Some(theirs)) if ours.transceiver == Some(it.id) => {
                     it.current_direction = Some(both(ours.direction, theirs.direction.reversed()));
-                    it.codecs = agreed_codecs(&ours, &theirs).into_iter().filter(|it| !codecs::is_rtx(it)).collect();
+                    it.codecs = agreed_codecs(ours, theirs).into_iter().filter(|it| !codecs::is_rtx(it)).collect();
                 }
                 _ if is_final && local.len() > index => {
                     // Rejected or stopped: for good.
@@ -230,7 +229,7 @@ impl Transceivers {
     /// tracks that it had announced and that are not there any more.
     pub fn unplace(&mut self, sections: &[Section]) -> Vec<TrackChange> {
         let is_there = |it: &Transceiver| {
-            let media = it.section.and_then(|index| sections.get(index)).and_then(Section::as_media);
+            let media = it.section.and_then(|index| media_at(sections, index));
             media.is_some_and(|media| media.kind == it.kind)
         };
         let (kept, gone): (Vec<_>, Vec<_>) =
@@ -262,17 +261,15 @@ impl Transceivers {
 
     /// Whether an offer has something to say of them; `local` and `remote` are in force. webrtc-pc section 4.7.3.
     pub fn need_negotiation(&self, local: Option<(SdpType, &[Section])>, remote: Option<&[Section]>) -> bool {
-        fn media(sections: &[Section], index: usize) -> Option<&MediaSection> {
-            sections.get(index).and_then(Section::as_media)
-        }
         let needs = |it: &Transceiver| {
             if it.is_stopped {
                 return false;
             }
             let Some(index) = it.section else { return !it.is_stopping };
-            let said = local.and_then(|(kind, sections)| Some((kind, media(sections, index)?)));
+            let said = local.and_then(|(kind, sections)| Some((kind, media_at(sections, index)?)));
             let Some((kind, said)) = said else { return true };
-            let offered = remote.and_then(|sections| media(sections, index)).map(|theirs| theirs.direction.reversed());
+            let offered =
+                remote.and_then(|sections| media_at(sections, index)).map(|theirs| theirs.direction.reversed());
             let is_misdirected = match kind {
                 // An answer says no more than the offer let it.
                 SdpType::Answer | SdpType::Pranswer => {

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use wigwag::{
-    ChannelId, ChannelInit, Config, ConnectionState, Event, Input, Instant, Message, PeerConnection, RtpIn, RtpOut,
-    SendError, TransceiverId, Transmit, TransmitBuffer,
+    ChannelId, ChannelInit, Config, ConnectionState, Event, Input, Instant, MediaKind, Message, PeerConnection, RtpIn,
+    RtpOut, SendError, TransceiverId, TransceiverInit, Transmit, TransmitBuffer,
 };
 use wigwag_net::{HostId, Machine, Simulation};
 
@@ -122,6 +122,30 @@ pub fn config(seed: u64, side: u8) -> Config {
     let mut bytes = [side; 32];
     bytes[..8].copy_from_slice(&seed.to_be_bytes());
     Config::new(bytes)
+}
+
+/// One side, with its socket, without a network: for offers and answers alone.
+pub fn connection(n: u8) -> PeerConnection {
+    let mut connection = PeerConnection::new(config(7, n)).unwrap();
+    connection.add_udp_socket(Instant(1_000_000), address(usize::from(n) - 1)).unwrap();
+    connection
+}
+
+/// The same, with a transceiver of each of these kinds.
+pub fn with(n: u8, kinds: &[MediaKind]) -> (PeerConnection, Vec<TransceiverId>) {
+    let mut connection = connection(n);
+    let ids = kinds.iter().map(|kind| connection.add_transceiver(*kind, TransceiverInit::default()).unwrap()).collect();
+    (connection, ids)
+}
+
+/// All that it has told and nobody has taken.
+pub fn events(connection: &mut PeerConnection) -> Vec<Event> {
+    std::iter::from_fn(|| connection.poll_event()).collect()
+}
+
+/// Whether it told that an offer should be made. Takes all events.
+pub fn needs_negotiation(connection: &mut PeerConnection) -> bool {
+    events(connection).iter().any(|event| matches!(event, Event::NegotiationNeeded))
 }
 
 /// An offerer with a channel and an answerer that echoes; nothing is said yet.
