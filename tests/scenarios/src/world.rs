@@ -9,7 +9,7 @@ use wigwag::{
     ChannelId, ChannelInit, Config, Direction, Instant, MediaKind, PeerConnection, SessionDescription, TransceiverInit,
     WallClock,
 };
-use wigwag_net::{Failure, HostId, Simulation, Verdict};
+use wigwag_net::{Failure, HostId, Nat, Realm, Simulation, Verdict};
 
 use crate::media::Source;
 use crate::peer::Peer;
@@ -112,6 +112,26 @@ impl World {
         let offerer = simulation.add([address(0).ip()], offerer);
         let answerer = simulation.add([address(1).ip()], answerer);
         Self { simulation, offerer, answerer, channel, wire: None }
+    }
+
+    /// A call, with a channel, in which `behind`, 0 for the offerer or 1 for the answerer, is behind a NAT and the other in
+    /// the open.
+    pub fn call_from_behind(seed: u64, nat: Nat, behind: usize) -> (Self, Realm) {
+        let [mut offerer, mut answerer] = [0, 1].map(|side| reachable(config(seed, side as u8 + 1), side));
+        let channel = offerer.pc.create_data_channel("data", ChannelInit::default()).unwrap();
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            offerer.pc.add_transceiver(kind, TransceiverInit::default()).unwrap();
+        }
+        exchange(START, &mut offerer.pc, &mut answerer.pc, |sdp| sdp);
+        let mut simulation = Simulation::new(seed);
+        let home = simulation.network.add_nat(Realm::INTERNET, nat, ["198.51.100.7".parse().unwrap()]);
+        let mut side = 0;
+        let [offerer, answerer] = [offerer, answerer].map(|peer| {
+            let realm = if side == behind { home } else { Realm::INTERNET };
+            side += 1;
+            simulation.add_in(realm, [address(side - 1).ip()], peer)
+        });
+        (Self { simulation, offerer, answerer, channel, wire: None }, home)
     }
 
     pub fn now(&self) -> Instant {

@@ -394,6 +394,14 @@ impl Agent {
         self.update();
     }
 
+    /// Payload came by `path` and was authentic (DTLS or SRTP verified it): when that stops, the path is doubted long before
+    /// the next check for consent is due. Optional, and cheap: once for each datagram.
+    pub fn payload_received(&mut self, now: Instant, path: UdpPath) {
+        let Some(active) = self.active.as_mut().filter(|active| active.consent.path == path) else { return };
+        active.consent.payload_received(self.now.max(now));
+        self.wake_at = self.wake_at.min(self.doubt_at().unwrap_or(Instant::NEVER));
+    }
+
     /// The deadline passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);

@@ -25,8 +25,9 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 impl Agent {
     /// RFC 8445 section 8.1.1.
     pub(super) fn consider_nomination(&mut self) {
+        let is_suspect = self.is_suspect();
         let session = &mut self.session;
-        let busy = session.nominated.is_some() || session.list.iter().any(|pair| pair.nominate);
+        let busy = session.nominated.is_some() && !is_suspect || session.list.iter().any(|pair| pair.nominate);
         let possible = self.role.controlling && !self.config.lite && self.failure.is_none() && !busy;
         let Some(valid) = session.list.best_valid().filter(|_| possible) else {
             session.nominate_at = None;

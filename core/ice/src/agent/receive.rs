@@ -185,7 +185,12 @@ impl Agent {
         let Some(id) = self.pair_of_check(path, priority) else { return };
         let controlled = !self.role.controlling;
         let settled = self.session.nominated.is_some_and(|nominated| nominated != id);
-        let idle = settled && self.state != ConnectionState::Disconnected;
+        let idle = settled && !self.is_searching();
+        let selected = self.active.as_ref().is_some_and(|active| active.consent.path == path);
+        // The same again: each check for consent may say so.
+        if use_candidate && selected && self.session.nominated == Some(id) {
+            return;
+        }
         let Some(pair) = self.session.list.get_mut(id) else { return };
         if use_candidate && controlled {
             pair.nominate = true;
@@ -199,7 +204,6 @@ impl Agent {
         }
         // RFC 7675: what is selected has consent, so a pair that was checked long ago is checked again before.
         let recent = pair.answered_at.is_some_and(|at| self.now - at < RECENT);
-        let selected = self.active.as_ref().is_some_and(|active| active.consent.path == path);
         if pair.valid && (recent || selected || !pair.nominate) {
             if pair.nominate && controlled {
                 self.nominated(id);

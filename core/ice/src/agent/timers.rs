@@ -4,7 +4,8 @@ use wigwag_proto::Instant;
 
 use super::session::Patience;
 use super::{Agent, Failure};
-use crate::checklist::PairState;
+use crate::checklist::{PairId, PairState};
+use crate::consent::Consent;
 use crate::event::ConnectionState;
 
 impl Agent {
@@ -16,6 +17,7 @@ impl Agent {
         self.finish_gathering();
         self.fail_unanswered();
         self.check_consent();
+        self.mind_doubts();
         self.lose_patience();
     }
 
@@ -50,6 +52,49 @@ impl Agent {
         }
     }
 
+    /// The selected path, if it is the session's, and checks may find another.
+    fn watched_path(&self) -> Option<&Consent> {
+        let number = self.session.generation.number;
+        let active = self.active.as_ref().filter(|active| active.generation == number && self.may_check())?;
+        Some(&active.consent)
+    }
+
+    /// Whether the selected path went quiet, and another would be welcome.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.consent.is_suspect())
+    }
+
+    /// When the selected path is to be checked because of a doubt.
+    pub(super) fn doubt_at(&self) -> Option<Instant> {
+        self.watched_path()?.doubt_at(self.round_trip_time)
+    }
+
+    fn suspect_at(&self) -> Option<Instant> {
+        self.watched_path()?.suspect_at(self.round_trip_time)
+    }
+
+    /// A path that has gone quiet is checked, with repetitions; if that helps nothing, all ways are tried.
+    fn mind_doubts(&mut self) {
+        let is_past = |at: Option<Instant>| at.is_some_and(|at| at <= self.now);
+        let (doubted, suspect) = (is_past(self.doubt_at()), is_past(self.suspect_at()));
+        let Some(active) = &mut self.active else { return };
+        if doubted {
+            active.consent.doubt(self.now);
+            let path = active.consent.path;
+            if let Some(id) = self.session.list.of_path(path) {
+                self.session.list.trigger(id);
+            }
+        } else if suspect {
+            active.consent.suspect();
+            tracing::debug!(path = ?active.consent.path, "the path went quiet: all are tried");
+            self.session.list.start_over();
+            // Controlled, what the other side nominates is still to be followed as soon as it answers.
+            if self.role.controlling {
+                self.session.list.iter_mut().for_each(|pair| pair.nominate = false);
+            }
+        }
+    }
+
     /// Whether checks may be sent at all.
     fn may_check(&self) -> bool {
         self.state != ConnectionState::Closed
@@ -60,11 +105,11 @@ impl Agent {
 
     /// Whether pairs are still being tried, and not only those that something came in for.
     pub(super) fn is_searching(&self) -> bool {
-        self.session.nominated.is_none() || self.state == ConnectionState::Disconnected
+        self.session.nominated.is_none() || self.state == ConnectionState::Disconnected || self.is_suspect()
     }
 
     /// The pair that a new check would be sent for, whenever that may be.
-    pub(super) fn next_check(&self) -> Option<crate::checklist::PairId> {
+    pub(super) fn next_check(&self) -> Option<PairId> {
         if !self.may_check() {
             return None;
         }
@@ -93,6 +138,8 @@ impl Agent {
         if let Some(active) = self.active.as_ref().filter(|active| active.watched) {
             wake_at = wake_at.min(active.consent.changes_at(self.now, &self.config));
         }
+        let doubt = [self.doubt_at(), self.suspect_at()].into_iter().flatten().min();
+        wake_at = wake_at.min(doubt.unwrap_or(Instant::NEVER));
         let patience = match self.session.patience {
             Patience::Starting => self.now,
             Patience::Until(at) if self.active.is_none() && self.failure.is_none() => at,

@@ -61,13 +61,21 @@ impl Agent {
         let id = self.new_transaction();
         let active = self.active.as_ref()?;
         let (path, generation) = (active.consent.path, active.generation);
-        let len = self.write_check(room, id, path, generation, false)?;
+        let len = self.write_check(room, id, path, generation, self.is_nominated_by_us(path, generation))?;
         if let Some(active) = &mut self.active {
             active.consent.sent(self.now, &self.config, &mut self.random);
         }
         self.stats.consent_checks_sent += 1;
         self.begin(id, path, generation, Purpose::Consent);
         Some((path, len))
+    }
+
+    /// Each check on the pair that was nominated says so again: behind a NAT that forgot us, it comes from an address that the
+    /// other side does not know, and is to be followed there.
+    fn is_nominated_by_us(&self, path: UdpPath, generation: u32) -> bool {
+        let nominated = self.session.nominated.and_then(|id| self.session.list.get(id));
+        let is_current = generation == self.session.generation.number;
+        self.role.controlling && is_current && nominated.is_some_and(|pair| pair.path == path)
     }
 
     /// A pair whose check is to be repeated.
@@ -100,8 +108,8 @@ impl Agent {
     fn write_new(&mut self, id: PairId, room: &mut [u8]) -> Option<(UdpPath, usize)> {
         let transaction = self.new_transaction();
         let pair = self.session.list.get(id)?;
-        let (path, use_candidate) = (pair.path, pair.nominate && self.role.controlling);
-        let generation = self.session.generation.number;
+        let (path, generation) = (pair.path, self.session.generation.number);
+        let use_candidate = pair.nominate && self.role.controlling || self.is_nominated_by_us(path, generation);
         let len = self.write_check(room, transaction, path, generation, use_candidate)?;
         // RFC 8445 section 14.3.
         let load = self.config.pacing * self.session.list.waiting_or_in_progress();

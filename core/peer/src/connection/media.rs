@@ -242,7 +242,9 @@ impl PeerConnection {
         if !self.ice.is_validated(path) {
             self.stats.dropped_media += 1;
         } else if self.srtp.is_some() {
-            self.open_media(now, packet);
+            if self.open_media(now, packet) {
+                self.ice.payload_received(now, path);
+            }
         } else if self.early.len() < MAX_EARLY_PACKETS && !self.dtls.is_connected() && packet.len() <= MAX_DATAGRAM {
             self.early.push_back(packet.to_vec());
         } else {
@@ -250,19 +252,24 @@ impl PeerConnection {
         }
     }
 
-    fn open_media(&mut self, now: Instant, packet: &mut [u8]) {
+    /// Whether it was authentic.
+    fn open_media(&mut self, now: Instant, packet: &mut [u8]) -> bool {
         let Self { srtp, media, stats, .. } = self;
-        let Some(srtp) = srtp else { return };
+        let Some(srtp) = srtp else { return false };
         let is_rtcp = wigwag_rtp::is_rtcp(packet);
         let len = match is_rtcp {
             true => srtp.unprotector.unprotect_rtcp(packet),
             false => srtp.unprotector.unprotect_rtp(packet),
         };
-        match (len.and_then(|len| packet.get(..len)), is_rtcp) {
-            (Some(packet), true) => media.handle_rtcp(now, packet),
-            (Some(packet), false) => media.handle_rtp(now, packet),
-            (None, _) => stats.dropped_media += 1,
+        let Some(packet) = len.and_then(|len| packet.get(..len)) else {
+            stats.dropped_media += 1;
+            return false;
+        };
+        match is_rtcp {
+            true => media.handle_rtcp(now, packet),
+            false => media.handle_rtp(now, packet),
         }
+        true
     }
 
     pub(super) fn can_transmit_media(&self) -> bool {

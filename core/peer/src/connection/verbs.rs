@@ -75,7 +75,14 @@ impl PeerConnection {
         }
         self.dtls_path = Some(path);
         let Self { dtls, sctp, .. } = self;
-        dtls.open(now, datagram, |packet| sctp.handle_packet(now, packet));
+        let mut is_payload = false;
+        dtls.open(now, datagram, |packet| {
+            is_payload = true;
+            sctp.handle_packet(now, packet);
+        });
+        if is_payload {
+            self.ice.payload_received(now, path);
+        }
     }
 
     /// The deadline passed.
