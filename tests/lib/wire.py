@@ -63,6 +63,8 @@ def furnish(own: str, other: str) -> int:
     device = tap("wire")
     ip("link", "set", "lo", "up")
     ip("address", "add", f"{own}/{PREFIX}", "dev", "wire")
+    # Nobody needs IPv6 here, and an address of it that appears a second later makes Chromium give up what it was loading.
+    ip("link", "set", "wire", "addrgenmode", "none")
     ip("link", "set", "wire", "up")
     ip("route", "add", "default", "via", other)  # without one, browsers gather nothing
     return device
