@@ -9,10 +9,11 @@ use crate::wire::message::{Fragment, Message};
 
 /// Messages from the next one on that are kept: no flight has as many.
 const MAX_AHEAD: u16 = 16;
-/// Bytes of all messages together that are not complete or not due. A certificate may have some tens of thousands.
-const MAX_BYTES: usize = 64 * 1024;
-/// Ranges of a message that do not touch each other.
-const MAX_RANGES: usize = 64;
+/// Bytes of all messages together that are not complete or not due: a long chain of RSA certificates has some ten thousand. With the
+/// ranges (8 KiB) and the records that wait for keys (20 KiB), a handshake holds less than 64 KiB, whatever comes.
+const MAX_BYTES: usize = 32 * 1024;
+/// Ranges of a message that do not touch each other. All of them have room for every second fragment of the longest message.
+const MAX_RANGES: usize = 32;
 
 /// What became of a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
