@@ -16,14 +16,16 @@
 //! A scenario that fails says with which seed, and which command runs only that: [`for_each_seed`] does.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Names that say it; a test may panic.
 
+pub mod adversary;
 pub mod media;
 pub mod memory;
 pub mod message;
 mod peer;
+pub mod provider;
 mod replay;
 mod world;
 
-pub use peer::Peer;
+pub use peer::{Peer, Testimony};
 pub use replay::for_each_seed;
 pub use wigwag_net::{Link, Simulation};
 pub use world::{ADDRESSES, World, config, deterministic, exchange, reachable};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use wigwag::{
-    ChannelId, ConnectionState, DtlsTransportState, Event, Input, Instant, PeerConnection, Reliability, SendError,
-    TransceiverId, Transmit, TransmitBuffer,
+    ChannelId, ConnectionState, DtlsTransportState, Event, Input, Instant, PeerConnection, Reliability, RtpIn,
+    SendError, TransceiverId, Transmit, TransmitBuffer,
 };
 use wigwag_net::Machine;
 
@@ -18,6 +19,13 @@ struct Outgoing {
     next: u64,
     end: u64,
     len: usize,
+}
+
+/// What arrived from an adversary, who sends what it likes: kept, not checked.
+#[derive(Debug, Default)]
+pub struct Testimony {
+    pub messages: Vec<(ChannelId, Bytes)>,
+    pub packets: Vec<RtpIn>,
 }
 
 /// A connection with an application that sends numbered messages and packets, and checks those that arrive.
@@ -37,6 +45,8 @@ pub struct Peer {
     /// What it sends, and what arrived, of audio and video.
     pub sources: Vec<Source>,
     pub sinks: Vec<Sink>,
+    /// Where the other side is no honest one.
+    pub testimony: Option<Testimony>,
     outgoing: BTreeMap<ChannelId, Outgoing>,
     ledgers: BTreeMap<ChannelId, Ledger>,
 }
@@ -55,6 +65,7 @@ impl Peer {
             tracks: Vec::new(),
             sources: Vec::new(),
             sinks: Vec::new(),
+            testimony: None,
             outgoing: BTreeMap::new(),
             ledgers: BTreeMap::new(),
         }
@@ -75,6 +86,11 @@ impl Peer {
     /// Messages that arrived, on all channels.
     pub fn heard(&self) -> u64 {
         self.ledgers.values().map(|ledger| ledger.count).sum()
+    }
+
+    /// Messages that were handed to the connection, or will be.
+    pub fn said(&self) -> u64 {
+        self.outgoing.values().map(|outgoing| outgoing.end).sum()
     }
 
     /// Messages that the connection did not take yet.
@@ -104,6 +120,14 @@ impl Peer {
             let is_proven = matches!(state, DtlsTransportState::Connected | DtlsTransportState::Closed);
             assert!(is_proven, "delivered before the certificate was verified ({state:?}): {event:?}");
         }
+        match (event, &mut self.testimony) {
+            (Event::Message { channel, message }, Some(testimony)) => testimony.messages.push((channel, message.data)),
+            (Event::Rtp { packet, .. }, Some(testimony)) => testimony.packets.push(packet),
+            (event, _) => self.believe(event),
+        }
+    }
+
+    fn believe(&mut self, event: Event) {
         match event {
             Event::Message { channel, message } => {
                 self.ledgers.get_mut(&channel).expect("a message before its channel").note(&message.data);
