@@ -6,6 +6,7 @@ use wigwag_crypto::Provider;
 
 use crate::HEADER_LEN;
 use crate::attribute::{AttributeType, ErrorCode, write_address, xor};
+use crate::auth::PasswordAlgorithm;
 use crate::fingerprint;
 use crate::kind::{self, Class, MAGIC_COOKIE, Method, TransactionId};
 
@@ -126,6 +127,59 @@ impl<'a> MessageBuilder<'a> {
             len += 2;
         }
         self.attribute(AttributeType::UNKNOWN_ATTRIBUTES, value.get(..len).unwrap_or_default());
+    }
+
+    /// An attribute of 32 bits.
+    pub fn u32(&mut self, attribute: AttributeType, value: u32) {
+        self.attribute(attribute, &value.to_be_bytes());
+    }
+
+    /// REQUESTED-TRANSPORT: UDP is 17, TCP (RFC 6062) is 6.
+    pub fn requested_transport(&mut self, protocol: u8) {
+        self.attribute(AttributeType::REQUESTED_TRANSPORT, &[protocol, 0, 0, 0]);
+    }
+
+    /// An address family, such as REQUESTED-ADDRESS-FAMILY: IPv4 is 1, IPv6 is 2.
+    pub fn address_family(&mut self, attribute: AttributeType, ipv6: bool) {
+        self.attribute(attribute, &[1 + u8::from(ipv6), 0, 0, 0]);
+    }
+
+    /// EVEN-PORT; `reserve` asks to set the next port aside.
+    pub fn even_port(&mut self, reserve: bool) {
+        self.attribute(AttributeType::EVEN_PORT, &[u8::from(reserve) << 7]);
+    }
+
+    /// LIFETIME, in seconds.
+    pub fn lifetime(&mut self, seconds: u32) {
+        self.u32(AttributeType::LIFETIME, seconds);
+    }
+
+    /// CHANNEL-NUMBER.
+    pub fn channel_number(&mut self, channel: u16) {
+        self.u32(AttributeType::CHANNEL_NUMBER, u32::from(channel) << 16);
+    }
+
+    /// XOR-PEER-ADDRESS.
+    pub fn xor_peer_address(&mut self, peer: SocketAddr) {
+        self.xor_address(AttributeType::XOR_PEER_ADDRESS, peer);
+    }
+
+    /// PASSWORD-ALGORITHMS, the best first. At most four: there are two.
+    pub fn password_algorithms(&mut self, algorithms: impl IntoIterator<Item = PasswordAlgorithm>) {
+        let mut value = [0; 16];
+        let mut len = 0;
+        for (algorithm, room) in algorithms.into_iter().zip(value.chunks_exact_mut(4)) {
+            let [n1, n2] = algorithm.number().to_be_bytes();
+            room.copy_from_slice(&[n1, n2, 0, 0]);
+            len += 4;
+        }
+        self.attribute(AttributeType::PASSWORD_ALGORITHMS, value.get(..len).unwrap_or_default());
+    }
+
+    /// PASSWORD-ALGORITHM.
+    pub fn password_algorithm(&mut self, algorithm: PasswordAlgorithm) {
+        let [n1, n2] = algorithm.number().to_be_bytes();
+        self.attribute(AttributeType::PASSWORD_ALGORITHM, &[n1, n2, 0, 0]);
     }
 
     /// MESSAGE-INTEGRITY over all that was written. RFC 8489 section 14.5.

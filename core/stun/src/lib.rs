@@ -27,20 +27,26 @@
 //! - [`builder`]: [`MessageBuilder`], written in place;
 //! - [`kind`]: [`Class`], [`Method`], [`TransactionId`];
 //! - [`attribute`]: the numbers of the attributes, [`AttributeType`], and of the errors, [`ErrorCode`];
+//! - [`auth`]: long-term credentials: [`LongTermKey`], [`PasswordAlgorithm`];
+//! - [`channel`]: TURN's ChannelData, and how messages follow each other in a stream;
 //! - [`mod@routing`]: what an endpoint must know about a datagram before it knows whose it is.
 #![forbid(unsafe_code)]
 // Bytes from the network decide many an index: none may panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 pub mod attribute;
+pub mod auth;
 pub mod builder;
+pub mod channel;
 mod fingerprint;
 pub mod kind;
 pub mod message;
 pub mod routing;
 
 pub use attribute::{AttributeType, ErrorCode};
+pub use auth::{LongTermKey, PasswordAlgorithm, SecurityFeatures, userhash};
 pub use builder::MessageBuilder;
+pub use channel::{Frame, channel_header, frame, is_channel_data, parse_channel_data};
 pub use kind::{Class, MAGIC_COOKIE, Method, TransactionId};
 pub use message::{Attributes, Message, ParseError};
 pub use routing::{Routing, is_stun, routing};
@@ -50,6 +56,9 @@ pub const HEADER_LEN: usize = 20;
 
 /// The port of STUN and TURN servers, over UDP and TCP.
 pub const DEFAULT_PORT: u16 = 3478;
+
+/// The port of STUN and TURN servers over TLS.
+pub const DEFAULT_TLS_PORT: u16 = 5349;
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -6,6 +6,7 @@ use wigwag_crypto::Provider;
 
 use crate::HEADER_LEN;
 use crate::attribute::{AttributeType, ErrorCode, parse_address, xor};
+use crate::auth::{PasswordAlgorithm, parse_algorithms};
 use crate::fingerprint;
 use crate::kind::{self, Class, MAGIC_COOKIE, Method, TransactionId};
 
@@ -270,6 +271,63 @@ impl<'a> Message<'a> {
     /// XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS of an old server.
     pub fn mapped_address(&self) -> Option<SocketAddr> {
         self.xor_address(AttributeType::XOR_MAPPED_ADDRESS).or_else(|| self.address(AttributeType::MAPPED_ADDRESS))
+    }
+
+    /// XOR-RELAYED-ADDRESS: an allocation's own address.
+    pub fn relayed_address(&self) -> Option<SocketAddr> {
+        self.xor_address(AttributeType::XOR_RELAYED_ADDRESS)
+    }
+
+    /// The first XOR-PEER-ADDRESS.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.xor_address(AttributeType::XOR_PEER_ADDRESS)
+    }
+
+    /// Each XOR-PEER-ADDRESS that can be read: CreatePermission may have several. RFC 8656 section 9.1.
+    pub fn peer_addresses(&self) -> impl Iterator<Item = SocketAddr> + 'a {
+        let transaction = self.transaction;
+        let of_peer = |(attribute, value)| (attribute == AttributeType::XOR_PEER_ADDRESS).then_some(value);
+        self.attributes().filter_map(of_peer).filter_map(move |value| Some(xor(parse_address(value)?, transaction)))
+    }
+
+    /// LIFETIME, in seconds.
+    pub fn lifetime(&self) -> Option<u32> {
+        self.u32(AttributeType::LIFETIME)
+    }
+
+    /// CHANNEL-NUMBER.
+    pub fn channel_number(&self) -> Option<u16> {
+        self.u32(AttributeType::CHANNEL_NUMBER).map(|value| (value >> 16) as u16)
+    }
+
+    /// REQUESTED-TRANSPORT: UDP is 17.
+    pub fn requested_transport(&self) -> Option<u8> {
+        self.attribute(AttributeType::REQUESTED_TRANSPORT)?.first().copied()
+    }
+
+    /// REQUESTED-ADDRESS-FAMILY or ADDITIONAL-ADDRESS-FAMILY: IPv4 is 1, IPv6 is 2.
+    pub fn address_family(&self, attribute: AttributeType) -> Option<u8> {
+        self.attribute(attribute)?.first().copied()
+    }
+
+    /// EVEN-PORT: whether the next port shall be set aside, too.
+    pub fn even_port(&self) -> Option<bool> {
+        Some(self.attribute(AttributeType::EVEN_PORT)?.first()? & 0x80 != 0)
+    }
+
+    /// DATA.
+    pub fn data(&self) -> Option<&'a [u8]> {
+        self.attribute(AttributeType::DATA)
+    }
+
+    /// PASSWORD-ALGORITHMS, the best first, without those that are not known.
+    pub fn password_algorithms(&self) -> impl Iterator<Item = PasswordAlgorithm> + 'a {
+        parse_algorithms(self.attribute(AttributeType::PASSWORD_ALGORITHMS).unwrap_or_default())
+    }
+
+    /// PASSWORD-ALGORITHM, if it is known.
+    pub fn password_algorithm(&self) -> Option<PasswordAlgorithm> {
+        parse_algorithms(self.attribute(AttributeType::PASSWORD_ALGORITHM)?).next()
     }
 
     /// ERROR-CODE; a reason that is not UTF-8 is shown empty.

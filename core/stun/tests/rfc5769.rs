@@ -1,7 +1,9 @@
 //! The test vectors of RFC 5769.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use wigwag_stun::{AttributeType, Class, Message, MessageBuilder, Method, ParseError, TransactionId};
+use wigwag_stun::{
+    AttributeType, Class, LongTermKey, Message, MessageBuilder, Method, ParseError, PasswordAlgorithm, TransactionId,
+};
 
 const PASSWORD: &[u8] = b"VOkJxbRl1RmTxUk/WvJxBt";
 const TRANSACTION: &str = "b7e7a701bc34d686fa87dfae";
@@ -40,7 +42,7 @@ const LONG_TERM_REQUEST: &str = "
     0014000b 6578616d 706c652e 6f726700
     00080014 f6702465 6dd64a3e 02b8e071 2e85c9a2 8ca89666";
 
-/// MD5 of the user name, realm and password, with colons between.
+/// MD5 of the user name, realm and password (prepared), with colons between.
 const LONG_TERM_KEY: &str = "e8ca7ad59d5eb0518e312911d2dab2a9";
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -151,4 +153,15 @@ fn unknown_attributes_are_told_if_they_matter() {
     let len = answer.finish().unwrap();
     let answer = Message::parse(&memory[..len]).unwrap();
     assert_eq!(answer.unknown_attributes().collect::<Vec<_>>(), [AttributeType(0x7777)]);
+}
+
+#[test]
+fn the_long_term_key_is_made_of_the_password() {
+    let request = bytes(LONG_TERM_REQUEST);
+    let message = Message::parse(&request).unwrap();
+    let (username, realm) = (message.username().unwrap(), message.realm().unwrap());
+    let provider = wigwag_crypto::aws_lc_rs();
+    let key = LongTermKey::new(PasswordAlgorithm::Md5, username, realm, "TheMatrIX", provider);
+    assert_eq!(key.as_ref(), bytes(LONG_TERM_KEY));
+    assert!(message.verify_integrity(key.as_ref(), provider));
 }
