@@ -46,7 +46,9 @@ pub mod routing;
 pub use attribute::{AttributeType, ErrorCode};
 pub use auth::{LongTermKey, PasswordAlgorithm, SecurityFeatures, userhash};
 pub use builder::MessageBuilder;
-pub use channel::{Frame, channel_header, frame, is_channel_data, parse_channel_data};
+pub use channel::{
+    CHANNEL_HEADER_LEN, CHANNEL_NUMBERS, Frame, channel_header, frame, is_channel_data, parse_channel_data,
+};
 pub use kind::{Class, MAGIC_COOKIE, Method, TransactionId};
 pub use message::{Attributes, Message, ParseError};
 pub use routing::{Routing, is_stun, routing};

@@ -10,6 +10,7 @@ use crate::diligence::Diligence;
 use crate::fault::{Failure, Fault};
 use crate::machine::Machine;
 use crate::network::Network;
+use crate::service::Service;
 use crate::simulation::{MEMORY, Simulation};
 use crate::stats::{Delivery, HostId};
 
@@ -58,6 +59,7 @@ impl<M: Machine> Simulation<M> {
                 machine.handle_too_big(clock, notice);
             }
         }
+        self.deliver_streams();
         let mut held = self.arrived.take();
         let mut inputs = 0;
         while let Some(delivery) = self.network.deliver(self.now) {
@@ -99,7 +101,8 @@ impl<M: Machine> Simulation<M> {
         let ahead = self.hosts.ahead(host);
         let clock = now + ahead;
         let news = self.interface_news(host);
-        let Some(machine) = self.machines.get_mut(&host) else {
+        let Self { machines, services, .. } = self;
+        let Some(machine) = find(machines, services, host) else {
             return Ok(());
         };
         if let Some(interfaces) = news {
@@ -113,6 +116,11 @@ impl<M: Machine> Simulation<M> {
             }
         }
         machine.step(clock);
+        self.answer_requests(now, host);
+        let Self { machines, services, .. } = self;
+        let Some(machine) = find(machines, services, host) else {
+            return Ok(());
+        };
         let outcome = transmit_all(machine, host, &mut self.network, [now, clock], diligence, &mut self.memory);
         if let Some(capture) = self.network.capture_mut()
             && let Some(lines) = machine.key_log()
@@ -132,7 +140,9 @@ impl<M: Machine> Simulation<M> {
     pub(crate) fn stalled(&mut self) -> Failure {
         let mut out = TransmitBuffer::new(&mut self.memory, 1);
         let (now, hosts) = (self.now, &self.hosts);
-        let mut awake = self.machines.iter_mut().filter(|(host, _)| hosts.is_awake(**host));
+        let machines = self.machines.iter_mut().map(|(host, it)| (host, it as &mut dyn Machine));
+        let services = self.services.iter_mut().map(|(host, it)| (host, &mut **it as &mut dyn Machine));
+        let mut awake = machines.chain(services).filter(|(host, _)| hosts.is_awake(**host));
         let sitting = awake.find_map(|(host, it)| it.poll_transmit(now + hosts.ahead(*host), &mut out).map(|_| *host));
         match sitting {
             Some(host) => self.failure(Fault::ForgottenOutput, Some(host)),
@@ -141,8 +151,18 @@ impl<M: Machine> Simulation<M> {
     }
 }
 
+/// The machine of a host, or the service there.
+fn find<'a>(
+    machines: &'a mut BTreeMap<HostId, impl Machine>,
+    services: &'a mut BTreeMap<HostId, Box<dyn Service>>,
+    host: HostId,
+) -> Option<&'a mut dyn Machine> {
+    let service = |service: &'a mut Box<dyn Service>| &mut **service as &mut dyn Machine;
+    machines.get_mut(&host).map(|machine| machine as &mut dyn Machine).or_else(|| services.get_mut(&host).map(service))
+}
+
 fn transmit_all(
-    machine: &mut impl Machine,
+    machine: &mut dyn Machine,
     host: HostId,
     network: &mut Network,
     [now, clock]: [Instant; 2],

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wigwag_proto::{Instant, Interface};
 
+use crate::machine::Machine;
 use crate::realm::Realm;
 use crate::simulation::Simulation;
 use crate::stats::HostId;
@@ -143,10 +144,13 @@ impl<M> Simulation<M> {
         *self.hosts.ahead.entry(host).or_default() += by;
         self.touched.insert(host);
     }
+}
 
-    /// The machine of a host, to be given something that came from the network.
-    pub(crate) fn machine_if_awake(&mut self, host: HostId) -> Option<&mut M> {
+impl<M: Machine> Simulation<M> {
+    /// The machine of a host, or the service there, to be given something that came from the network.
+    pub(crate) fn machine_if_awake(&mut self, host: HostId) -> Option<&mut dyn Machine> {
         self.hosts.is_awake(host).then_some(())?;
-        self.machine_mut(host)
+        self.touched.insert(host);
+        self.machine_dyn(host)
     }
 }

@@ -16,6 +16,10 @@
 //! - [`Simulation`]: owns machines, moves their bytes, and jumps from one moment at which something happens to the
 //!   next, so hours take seconds. It checks in every run what must always hold (see [`Fault`]): no scenario can forget to.
 //!   Hosts get and lose interfaces, sleep, die and are born again, and their clocks jump.
+//! - Streams, as TCP and TLS give them, names and ports: a machine [asks](Machine::poll_request) for them as it asks a real
+//!   adaptor, and the simulation answers. Loss costs a stream time, never bytes; see `streams.rs` for what is simplified.
+//! - [`Service`]: machines of other types beside those that are simulated; [`TurnServer`] is one: STUN and TURN over UDP and
+//!   streams, which expires, refuses, forgets and dies at the test's word.
 //! - [`Capture`]: what hosts and links saw, as bytes of a pcapng file, with keys, for Wireshark.
 //! - [`Diligence`]: how careful the simulated program is. A machine must survive a careless one.
 //! - [`seeds`]: the seeds to run a scenario with; a failure prints its seed and the command that runs that
@@ -41,13 +45,17 @@ mod packet;
 mod queue;
 mod realm;
 mod replay;
+mod requests;
 mod road;
 mod schedule;
 mod seed;
+mod service;
 mod simulation;
 mod stats;
+mod streams;
 mod trace;
 mod transit;
+mod turn;
 
 pub use capture::{Capture, Direction, InterfaceId};
 pub use diligence::Diligence;
@@ -60,9 +68,11 @@ pub use queue::{CoDel, Discipline, DualPi2};
 pub use realm::Realm;
 pub use replay::Replay;
 pub use seed::{SEED_VARIABLE, seeds};
+pub use service::Service;
 pub use simulation::Simulation;
 pub use stats::{Delivery, Digest, HostId, Sent, Stats, TooBig, Verdict};
 pub use trace::{Cellular, Trace, TraceError, TraceId};
+pub use turn::{Allocation, Client, TurnConfig, TurnServer, TurnStats};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

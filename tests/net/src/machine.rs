@@ -1,6 +1,6 @@
 //! What is simulated.
 
-use wigwag_proto::{Input, Instant, Transmit, TransmitBuffer};
+use wigwag_proto::{Input, Instant, Request, Transmit, TransmitBuffer};
 
 use crate::stats::TooBig;
 
@@ -18,6 +18,12 @@ pub trait Machine {
     /// The application's part of a wake, after input and timers and before transmits: take events, answer requests,
     /// send. Nothing, unless it is written.
     fn step(&mut self, _now: Instant) {}
+
+    /// What the machine asks of its adaptor: the simulation does it, as an adaptor would. Asked for after each wake. Nothing,
+    /// unless it is written.
+    fn poll_request(&mut self) -> Option<Request> {
+        None
+    }
 
     /// A router says that a packet was too big: see [`Link::mtu_notice`](crate::Link::mtu_notice). Nothing, unless it is
     /// written.

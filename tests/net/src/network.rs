@@ -13,6 +13,7 @@ use crate::realm::{Realm, Router};
 use crate::road::Road;
 use crate::schedule::Schedule;
 use crate::stats::{Digest, HostId, Sent, Stats, TooBig, Verdict};
+use crate::streams::Streams;
 use crate::trace::{Running, Trace, TraceId};
 use crate::transit::{Event, RoadId};
 
@@ -62,6 +63,8 @@ pub struct Network {
     pub(crate) hasher: SipHasher13,
     pub(crate) stats: Stats,
     pub(crate) taps: Option<Box<Taps>>,
+    pub(crate) streams: Streams,
+    pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// Who has an address.
@@ -96,6 +99,8 @@ impl Network {
             hasher: SipHasher13::new(),
             stats: Stats::default(),
             taps: None,
+            streams: Streams::default(),
+            names: BTreeMap::new(),
         }
     }
 

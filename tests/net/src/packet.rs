@@ -6,6 +6,7 @@ use wigwag_proto::{Instant, UdpPath};
 
 use crate::link::Link;
 use crate::stats::HostId;
+use crate::streams::Segment;
 
 /// A datagram on its way.
 #[derive(Clone)]
@@ -18,13 +19,16 @@ pub(crate) struct Packet {
     pub origin: Option<(HostId, UdpPath)>,
     /// A script took it out: it only takes the place in the queue that it would have had. It is counted already.
     pub is_ghost: bool,
+    /// It is a piece of a stream.
+    pub segment: Option<Box<Segment>>,
 }
 
 impl Packet {
     /// Of the IP packet, in bytes.
     pub fn len(&self) -> usize {
-        let headers = if self.path.remote.is_ipv4() { 28 } else { 48 };
-        self.bytes.len() + headers
+        let ip = if self.path.remote.is_ipv4() { 20 } else { 40 };
+        let transport = if self.segment.is_some() { 32 } else { 8 };
+        self.bytes.len() + ip + transport
     }
 }
 

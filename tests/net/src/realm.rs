@@ -166,6 +166,14 @@ impl Network {
         })
     }
 
+    /// The realm outside, and the address that a stream from inside has there.
+    pub(crate) fn stream_exit(&self, realm: Realm, inside: IpAddr) -> Option<(Realm, IpAddr)> {
+        let router = self.router(realm)?;
+        let mut pool = router.table.pool().iter();
+        let address = pool.find(|address| address.is_ipv4() == inside.is_ipv4())?;
+        Some((router.outer, *address))
+    }
+
     /// A packet from inside has come to the NAT of its realm.
     pub(crate) fn go_out(&mut self, now: Instant, realm: Realm, mut packet: Packet) {
         let UdpPath { local, remote } = packet.path;

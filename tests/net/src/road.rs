@@ -181,7 +181,7 @@ impl Road {
     fn leave(&mut self, departure: Instant, link: &Link, fate: &Fate, mut packet: Packet) -> Passage {
         let arrivals = fate.arrivals(link, departure, &mut self.last_arrival);
         self.treat_ecn(link, &mut packet);
-        if !packet.is_ghost && fate.corrupts(link, &mut packet.bytes) {
+        if !packet.is_ghost && packet.segment.is_none() && fate.corrupts(link, &mut packet.bytes) {
             self.counts.corrupted += 1;
         }
         Passage::Passed(packet, arrivals)

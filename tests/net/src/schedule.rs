@@ -17,6 +17,12 @@ struct Entry<T> {
     what: T,
 }
 
+impl<T> Default for Schedule<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Schedule<T> {
     pub fn new() -> Self {
         Self { heap: BinaryHeap::new(), next_key: 0 }

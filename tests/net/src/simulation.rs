@@ -20,6 +20,8 @@ use crate::machine::Machine;
 use crate::network::Network;
 use crate::realm::Realm;
 use crate::replay::Replay;
+use crate::requests::Pending;
+use crate::service::Service;
 use crate::stats::{Delivery, HostId};
 
 /// Machines on a network, and the time.
@@ -34,6 +36,8 @@ pub struct Simulation<M> {
     pub scenario: Option<&'static str>,
     pub(crate) now: Instant,
     pub(crate) machines: BTreeMap<HostId, M>,
+    pub(crate) services: BTreeMap<HostId, Box<dyn Service>>,
+    pub(crate) pending: Pending,
     pub(crate) hosts: Hosts,
     /// What each machine said last, by time.
     pub(crate) deadlines: BTreeSet<(Instant, HostId)>,
@@ -57,6 +61,8 @@ impl<M> Simulation<M> {
             scenario: None,
             now: Self::START,
             machines: BTreeMap::new(),
+            services: BTreeMap::new(),
+            pending: Pending::default(),
             hosts: Hosts::default(),
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
@@ -94,6 +100,7 @@ impl<M> Simulation<M> {
         self.end_sleep(host);
         self.set_deadline(host, None);
         self.touched.remove(&host);
+        self.network.forget_streams(host);
         self.machines.remove(&host)
     }
 

@@ -45,6 +45,8 @@ pub struct Sent<'a> {
     pub path: UdpPath,
     /// What it carries.
     pub bytes: &'a [u8],
+    /// It is a piece of a stream, which comes again if it is lost.
+    pub is_stream: bool,
 }
 
 /// What a [filter](crate::Network::set_filter) decides.
@@ -56,7 +58,7 @@ pub enum Verdict {
     Drop,
 }
 
-/// What was sent, and what became of it. All but `bytes_sent` are numbers of datagrams.
+/// What was sent, and what became of it. All but `bytes_sent` are numbers of datagrams, and of pieces of streams.
 ///
 /// When nothing is under way any more, `sent + duplicated` is the sum of `delivered` and of all that says why not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +79,7 @@ pub struct Stats {
     pub queue_dropped: u64,
     /// Longer than the link's MTU.
     pub too_big: u64,
-    /// From or to an address that no host has, or on a stream (there are none yet).
+    /// From or to an address that no host has, or on a stream that is not open.
     pub unroutable: u64,
     /// Not let through by a NAT: no mapping, filtered, no hairpinning, or no port left.
     pub filtered: u64,

@@ -33,12 +33,13 @@ pub(crate) enum Event {
     Serve(RoadId, End),
     /// A packet comes to a NAT.
     Arrive(End, Packet),
+    /// A segment of a stream leaves again.
+    Resend(Packet),
 }
 
 impl Network {
     /// Sends a batch: `bytes` are what [`TransmitBuffer::bytes`](wigwag_proto::TransmitBuffer::bytes) gives for
-    /// `transmit`. The sender is the host that has the address. (Streams are not simulated; what goes there is counted in
-    /// [`Stats::unroutable`](crate::Stats::unroutable).)
+    /// `transmit`. The sender is the host that has the address. (Streams belong to a host: [`send_from`](Self::send_from).)
     pub fn send(&mut self, now: Instant, transmit: &Transmit, bytes: &[u8]) {
         self.send_batch(now, None, transmit, bytes);
     }
@@ -49,23 +50,33 @@ impl Network {
     }
 
     fn send_batch(&mut self, now: Instant, host: Option<HostId>, transmit: &Transmit, bytes: &[u8]) {
-        let Route::Udp(path) = transmit.route else {
-            self.stats.unroutable += 1;
-            return;
+        let path = match (transmit.route, host) {
+            (Route::Udp(path), _) => path,
+            (Route::Stream(id), Some(host)) => return self.send_stream(now, host, id, bytes),
+            (Route::Stream(_), None) => {
+                self.stats.unroutable += 1;
+                return;
+            }
         };
         let place = self.realm_of(host, path.local.ip());
         let realm = place.map_or(Realm::INTERNET, |(realm, _)| realm);
         let origin = place.map(|(_, host)| (host, path));
         for datagram in bytes.chunks(transmit.segment_size.max(1)) {
-            let packet =
-                Packet { path, bytes: datagram.to_vec(), ecn: transmit.ecn, origin, is_ghost: origin.is_none() };
+            let packet = Packet {
+                path,
+                bytes: datagram.to_vec(),
+                ecn: transmit.ecn,
+                origin,
+                is_ghost: origin.is_none(),
+                segment: None,
+            };
             self.put_on_wire(now, realm, packet);
         }
     }
 
     /// Sends a datagram from any address of the internet, one's own or not: what an attacker can do.
     pub fn inject(&mut self, now: Instant, path: UdpPath, ecn: u8, bytes: &[u8]) {
-        let packet = Packet { path, bytes: bytes.to_vec(), ecn, origin: None, is_ghost: false };
+        let packet = Packet { path, bytes: bytes.to_vec(), ecn, origin: None, is_ghost: false, segment: None };
         self.put_on_wire(now, Realm::INTERNET, packet);
     }
 
@@ -73,14 +84,12 @@ impl Network {
     fn put_on_wire(&mut self, now: Instant, realm: Realm, mut packet: Packet) {
         // What happened before, so that queues are as they are now.
         self.advance(now);
-        let Packet { path, ecn, ref bytes, .. } = packet;
         let number = self.stats.sent;
-        self.stats.sent += 1;
-        self.stats.bytes_sent += bytes.len() as u64;
-        hash(&mut self.hasher, now, path, ecn, bytes);
+        self.count_sent(now, &packet);
+        let Packet { path, ref bytes, .. } = packet;
         let verdict = match self.filter.as_mut() {
             None => Verdict::Pass,
-            Some(filter) => filter(&Sent { number, at: now, path, bytes }),
+            Some(filter) => filter(&Sent { number, at: now, path, bytes, is_stream: false }),
         };
         if self.scripted.contains(&number) || verdict == Verdict::Drop {
             self.stats.dropped += 1;
@@ -93,6 +102,12 @@ impl Network {
             self.see_at_host(now, host, Direction::Out, &packet);
         }
         self.launch(now, realm, packet);
+    }
+
+    pub(crate) fn count_sent(&mut self, now: Instant, packet: &Packet) {
+        self.stats.sent += 1;
+        self.stats.bytes_sent += packet.bytes.len() as u64;
+        hash(&mut self.hasher, now, packet.path, packet.ecn, &packet.bytes);
     }
 
     /// Puts a packet on the road to where it is addressed to.
@@ -123,8 +138,14 @@ impl Network {
                 }
             }
             Passage::Waits(None) => {}
-            Passage::Lost(packet) => self.stats.lost += u64::from(!packet.is_ghost),
-            Passage::QueueFull(packet) => self.stats.queue_full += u64::from(!packet.is_ghost),
+            Passage::Lost(packet) => {
+                self.stats.lost += u64::from(!packet.is_ghost);
+                self.resend(now, packet);
+            }
+            Passage::QueueFull(packet) => {
+                self.stats.queue_full += u64::from(!packet.is_ghost);
+                self.resend(now, packet);
+            }
             Passage::TooBig(packet) => {
                 self.stats.too_big += u64::from(!packet.is_ghost);
                 if let (true, Some((to, path))) = (link.mtu_notice && !packet.is_ghost, packet.origin) {
@@ -148,9 +169,11 @@ impl Network {
         if packet.is_ghost {
             return;
         }
+        // Whatever link the packets behind it in the queue have, a stream has no copies.
+        let extra = if packet.segment.is_some() { 0 } else { arrivals.extra };
         self.stats.reordered += u64::from(arrivals.is_reordered);
-        self.stats.duplicated += u64::from(arrivals.extra);
-        for copy in 1..=arrivals.extra {
+        self.stats.duplicated += u64::from(extra);
+        for copy in 1..=extra {
             self.schedule_arrival(arrivals.first + arrivals.step * copy, end, packet.clone());
         }
         self.schedule_arrival(arrivals.first, end, packet);
@@ -158,7 +181,7 @@ impl Network {
 
     fn schedule_arrival(&mut self, at: Instant, end: End, packet: Packet) {
         match end {
-            End::Address(realm) if !self.is_nat(realm, packet.path.remote.ip()) => {
+            End::Address(realm) if packet.segment.is_none() && !self.is_nat(realm, packet.path.remote.ip()) => {
                 self.arrivals.push(at, (realm, packet))
             }
             _ => self.inner.push(at, Event::Arrive(end, packet)),
@@ -175,7 +198,10 @@ impl Network {
             self.collect_counts(id);
             match served {
                 Served::Passed(packet, arrivals) => self.spread(end, packet, arrivals),
-                Served::Dropped(packet) => self.stats.queue_dropped += u64::from(!packet.is_ghost),
+                Served::Dropped(packet) => {
+                    self.stats.queue_dropped += u64::from(!packet.is_ghost);
+                    self.resend(now, packet);
+                }
                 Served::Nothing(Some(at)) => return self.inner.push(at, Event::Serve(id, end)),
                 Served::Nothing(None) => return,
             }
@@ -183,10 +209,12 @@ impl Network {
     }
 
     /// Lets happen what happens inside the network until `now`.
-    fn advance(&mut self, now: Instant) {
+    pub(crate) fn advance(&mut self, now: Instant) {
         while let Some((at, event)) = self.inner.pop(now) {
             match event {
                 Event::Serve(id, end) => self.serve(at, id, end),
+                Event::Resend(packet) => self.put_segment(at, packet),
+                Event::Arrive(_, packet) if packet.segment.is_some() => self.segment_arrived(at, packet),
                 Event::Arrive(End::Nat(realm), packet) => self.go_out(at, realm, packet),
                 Event::Arrive(End::Address(realm), packet) => match self.owner(realm, packet.path.remote.ip()) {
                     Some(Owner::Nat(behind)) => self.come_in(at, behind, packet),
@@ -200,7 +228,7 @@ impl Network {
     /// When [`deliver`](Self::deliver) is to be called: something arrives then, or moves on inside the network (so it may turn
     /// out that nothing has arrived). `None`: nothing is under way.
     pub fn next_arrival(&self) -> Option<Instant> {
-        let next = [self.arrivals.next(), self.inner.next(), self.notices.next()];
+        let next = [self.arrivals.next(), self.inner.next(), self.notices.next(), self.streams.next()];
         next.into_iter().flatten().min()
     }
 
