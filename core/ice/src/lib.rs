@@ -22,6 +22,7 @@
 //! - [`candidate`]: [`Candidate`] and its text in SDP (RFC 8839);
 //! - [`credentials`]: [`Credentials`], the user fragment and the password;
 //! - [`config`]: [`Config`], every number that may be chosen;
+//! - [`mdns`]: [`Mdns`](mdns::Mdns), names that stand for addresses on the same link;
 //! - [`event`]: [`Event`], what the application hears, and [`EndpointEvent`], what whoever routes datagrams hears.
 //!
 //! A host behind a NAT that lets nobody in needs servers (STUN, TURN): those are not here yet. With a peer that has a
@@ -38,6 +39,7 @@ mod consent;
 pub mod credentials;
 pub mod event;
 mod gather;
+pub mod mdns;
 mod validated;
 mod write;
 
