@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wigwag::{
-    ChannelId, ConnectionState, DtlsTransportState, Event, Input, Instant, PeerConnection, Reliability, RtpIn,
-    SendError, TransceiverId, Transmit, TransmitBuffer,
+    ChannelId, ConnectionState, DtlsTransportState, Event, IceCandidate, Input, Instant, PeerConnection, Reliability,
+    Request, RtpIn, SendError, TransceiverId, Transmit, TransmitBuffer,
 };
 use wigwag_net::Machine;
 
@@ -42,6 +42,8 @@ pub struct Peer {
     pub opened: Vec<ChannelId>,
     pub closed: Vec<ChannelId>,
     pub tracks: Vec<TransceiverId>,
+    /// Its own, that the other side was not told yet.
+    pub candidates: Vec<IceCandidate>,
     /// What it sends, and what arrived, of audio and video.
     pub sources: Vec<Source>,
     pub sinks: Vec<Sink>,
@@ -63,6 +65,7 @@ impl Peer {
             opened: Vec::new(),
             closed: Vec::new(),
             tracks: Vec::new(),
+            candidates: Vec::new(),
             sources: Vec::new(),
             sinks: Vec::new(),
             testimony: None,
@@ -143,6 +146,7 @@ impl Peer {
                 self.outgoing.remove(&id);
             }
             Event::ConnectionStateChange(state) => self.states.push(state),
+            Event::IceCandidate(candidate) => self.candidates.push(candidate),
             Event::Track(id) => self.tracks.push(id),
             Event::TrackRemoved(id) => self.tracks.retain(|track| *track != id),
             Event::Rtp { transceiver, packet } => {
@@ -198,6 +202,10 @@ impl Machine for Peer {
 
     fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
         self.pc.poll_transmit(now + self.skew, out)
+    }
+
+    fn poll_request(&mut self) -> Option<Request> {
+        self.pc.poll_request()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -1,13 +1,13 @@
 //! Two peers on a network, and what scenarios do with them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use wigwag::{
-    ChannelId, ChannelInit, Config, Direction, Instant, MediaKind, PeerConnection, SessionDescription, TransceiverInit,
-    WallClock,
+    ChannelId, ChannelInit, Config, Direction, Gathering, Instant, MediaKind, PeerConnection, SessionDescription,
+    TransceiverInit, WallClock,
 };
 use wigwag_net::{Failure, HostId, Nat, Realm, Simulation, Verdict};
 
@@ -132,6 +132,21 @@ impl World {
             simulation.add_in(realm, [address(side - 1).ip()], peer)
         });
         (Self { simulation, offerer, answerer, channel, wire: None }, home)
+    }
+
+    /// With a channel. The offerer asks for its sockets, on one interface to begin with; what it finds is to be told.
+    pub fn roaming(seed: u64, interface: &str, address: IpAddr) -> Self {
+        let mut asks = config(seed, 1);
+        asks.gathering = Gathering::Interfaces;
+        let mut offerer = Peer::new(PeerConnection::new(asks).unwrap());
+        let mut answerer = reachable(config(seed, 2), 1);
+        let channel = offerer.pc.create_data_channel("data", ChannelInit::default()).unwrap();
+        exchange(START, &mut offerer.pc, &mut answerer.pc, |sdp| sdp);
+        let mut simulation = Simulation::new(seed);
+        let offerer = simulation.add([], offerer);
+        simulation.add_interface(offerer, interface, Realm::INTERNET, address);
+        let answerer = simulation.add([self::address(1).ip()], answerer);
+        Self { simulation, offerer, answerer, channel, wire: None }
     }
 
     pub fn now(&self) -> Instant {
