@@ -26,7 +26,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 use wigwag_tokio::wigwag::{SignalingState, sdp};
 use wigwag_tokio::{
-    ChannelInit, DataChannel, Endpoint, MediaKind, PeerConnection, SessionDescription, TransceiverInit,
+    ChannelInit, Config, DataChannel, Endpoint, KeyLog, MediaKind, PeerConnection, SessionDescription, TransceiverInit,
+    random_seed,
 };
 
 use crate::connections::Connections;
@@ -71,6 +72,7 @@ impl IntoResponse for Rejected {
 #[derive(Debug)]
 struct Server {
     endpoint: Arc<Endpoint>,
+    key_log: Option<KeyLog>,
     connections: Arc<Connections>,
 }
 
@@ -79,7 +81,9 @@ impl Server {
     fn connection(&self) -> Result<(PeerConnection, OwnedSemaphorePermit), Rejected> {
         let busy = || Rejected(StatusCode::SERVICE_UNAVAILABLE, "too many connections".to_owned());
         let permit = self.connections.admit().ok_or_else(busy)?;
-        Ok((self.endpoint.connection().map_err(Rejected::failed)?, permit))
+        let mut config = Config::new(random_seed().map_err(Rejected::failed)?);
+        config.key_log.clone_from(&self.key_log);
+        Ok((self.endpoint.connection_with(config).map_err(Rejected::failed)?, permit))
     }
 
     /// The connection that a request names.
@@ -102,7 +106,7 @@ impl Server {
 }
 
 /// The page and its interface.
-pub fn router(endpoint: Arc<Endpoint>) -> axum::Router {
+pub fn router(endpoint: Arc<Endpoint>, key_log: Option<KeyLog>) -> axum::Router {
     axum::Router::new()
         .merge(pages::router())
         .route("/api/echo", post(echo_offer))
@@ -110,7 +114,7 @@ pub fn router(endpoint: Arc<Endpoint>) -> axum::Router {
         .route("/api/answer", post(take_answer))
         .route("/api/stats/{id}", get(stats))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(Arc::new(Server { endpoint, connections: Arc::default() }))
+        .with_state(Arc::new(Server { endpoint, key_log, connections: Arc::default() }))
 }
 
 /// The body of a request, which must be a description of this `kind`.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::middleware;
 use clap::{Args, Parser};
 use tokio::net::TcpListener;
-use wigwag_tokio::{ConnectError, Endpoint, local_addresses};
+use wigwag_tokio::{ConnectError, Endpoint, key_log_from_env, local_addresses};
 
 use crate::https::{HttpsError, Identity};
 use crate::{api, invitation, origin};
@@ -39,6 +39,9 @@ pub enum DemoError {
     /// The log filter.
     #[error("--log: {0}")]
     Log(String),
+    /// The file of the key log.
+    #[error("SSLKEYLOGFILE names a file that can't be opened: {0}")]
+    KeyLog(io::Error),
     /// Anything else of the system's.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -92,10 +95,11 @@ async fn serve(options: Options) -> Result<(), DemoError> {
     let page = listener.local_addr()?;
     let local = local_addresses(true)?;
     let endpoint = Arc::new(Endpoint::bind(&ice_addresses(&options.ice_address, page.ip(), &local), options.udp_port)?);
+    let key_log = key_log_from_env().map_err(DemoError::KeyLog)?;
     let identity = options.https.then(|| Identity::generate(&local)).transpose()?;
     invite(&invitation::addresses(page, &local), &endpoint, identity.as_ref())?;
 
-    let router = api::router(Arc::clone(&endpoint)).layer(middleware::from_fn(origin::refuse_other_sites));
+    let router = api::router(Arc::clone(&endpoint), key_log).layer(middleware::from_fn(origin::refuse_other_sites));
     let served = async {
         match identity {
             Some(identity) => axum::serve(identity.listen(listener)?, router).await,

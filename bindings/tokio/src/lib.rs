@@ -30,6 +30,7 @@ mod driver;
 mod endpoint;
 mod inbox;
 mod interfaces;
+mod key_log;
 mod lines;
 mod requests;
 mod socket;
@@ -40,13 +41,14 @@ pub use clock::random_seed;
 pub use connection::{ConnectError, PeerConnection};
 pub use endpoint::Endpoint;
 pub use interfaces::{local_addresses, local_interfaces};
+pub use key_log::key_log_from_env;
 pub use transceiver::Transceiver;
 /// The engine.
 pub use wigwag;
 pub use wigwag::{
     Candidate, ChannelInit, Codec, Config, ConnectionState, DescriptionError, Direction, Event, Failure, Gathering,
-    IceCandidate, MediaKind, Message, Reliability, RtpIn, RtpOut, SdpType, SessionDescription, TransceiverError,
-    TransceiverId, TransceiverInit, WriteRtpError,
+    IceCandidate, KeyLog, MediaKind, Message, Reliability, RtpIn, RtpOut, SdpType, SessionDescription,
+    TransceiverError, TransceiverId, TransceiverInit, WriteRtpError,
 };
 
 #[cfg(doctest)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use wigwag_crypto::Provider;
 
 use crate::certificate::Certificate;
+use crate::key_log::KeyLog;
 
 /// Who speaks first: `a=setup:active` is the client. RFC 8842.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +68,8 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// Records sealed with one key before DTLS 1.3 takes the next; 2^23. RFC 9147 section 4.5.3.
     pub records_per_key: u64,
+    /// Who is told the secrets; nobody.
+    pub key_log: Option<KeyLog>,
 }
 
 impl Config {
@@ -80,6 +83,7 @@ impl Config {
             retransmission_timeout: Duration::from_millis(250),
             handshake_timeout: Duration::from_secs(30),
             records_per_key: 1 << 23,
+            key_log: None,
         }
     }
 }

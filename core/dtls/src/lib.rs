@@ -56,6 +56,7 @@ mod connection;
 mod event;
 mod fingerprint;
 mod handshake;
+mod key_log;
 mod prf;
 mod queues;
 mod record;
@@ -71,6 +72,7 @@ pub use config::{Config, Role, Version, Versions};
 pub use connection::{Dtls, Stats};
 pub use event::{Event, Failure, SrtpKeys, SrtpProfile};
 pub use fingerprint::{Fingerprint, MalformedFingerprint};
+pub use key_log::KeyLog;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -60,6 +60,11 @@ impl Master {
         Self { suite, secret: Digest::new(&*secret), client_random, server_random }
     }
 
+    /// The master secret itself, for a key log.
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.secret
+    }
+
     /// RFC 5246 section 6.3.
     pub(crate) fn key_block(&self, provider: Provider) -> KeyBlock {
         let len = self.suite.aead.key_len();

@@ -29,6 +29,8 @@ pub enum Gathering {
 /// Which versions of DTLS are spoken.
 pub use wigwag_dtls::Versions as DtlsVersions;
 
+pub use wigwag_dtls::KeyLog;
+
 /// What a [`PeerConnection`](crate::PeerConnection) is made with.
 ///
 /// ```
@@ -58,6 +60,9 @@ pub struct Config {
     pub ice: wigwag_ice::Config,
     /// Which versions of DTLS are spoken.
     pub dtls_versions: DtlsVersions,
+    /// Who is told the secrets of the connection, line by line as `SSLKEYLOGFILE` has them, so that Wireshark can read what
+    /// went by; nobody.
+    pub key_log: Option<KeyLog>,
     /// Bytes of UDP payload that a datagram of the handshake or of data channels may have. Packets of audio and video are as long as
     /// the application makes them, up to 1400 bytes and SRTP's tag: give
     /// [`poll_transmit`](crate::PeerConnection::poll_transmit) room for 1472 bytes where they are longer than this.
@@ -90,6 +95,7 @@ impl Config {
             ice_lite: false,
             ice: wigwag_ice::Config::default(),
             dtls_versions: DtlsVersions::default(),
+            key_log: None,
             mtu: DEFAULT_MTU,
             max_message_size: DEFAULT_MAX_MESSAGE_SIZE,
             send_buffer: 2 << 20,

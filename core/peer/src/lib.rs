@@ -37,7 +37,9 @@ mod set;
 mod state;
 mod transceiver;
 
-pub use config::{Config, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DtlsVersions, Gathering};
+pub use config::{
+    Config, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DtlsVersions, Gathering, KeyLog,
+};
 pub use connection::{ChannelInit, DataChannel, MediaDropped, MediaStats, PeerConnection, Stats, WriteRtpError};
 pub use endpoint::{ConnectionId, Displaced, Endpoint};
 pub use event::{Event, Message};

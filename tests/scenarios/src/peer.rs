@@ -1,6 +1,7 @@
 //! A connection with its application, which watches all that it is given.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,6 +50,8 @@ pub struct Peer {
     pub sinks: Vec<Sink>,
     /// Where the other side is no honest one.
     pub testimony: Option<Testimony>,
+    /// Lines of the key log that no capture has yet.
+    pub secrets: Arc<Mutex<String>>,
     outgoing: BTreeMap<ChannelId, Outgoing>,
     ledgers: BTreeMap<ChannelId, Ledger>,
 }
@@ -69,6 +72,7 @@ impl Peer {
             sources: Vec::new(),
             sinks: Vec::new(),
             testimony: None,
+            secrets: Arc::default(),
             outgoing: BTreeMap::new(),
             ledgers: BTreeMap::new(),
         }
@@ -212,6 +216,10 @@ impl Machine for Peer {
         let due = self.sources.iter().filter_map(Source::due);
         let at = due.chain(self.pc.poll_timeout()).min()?;
         Some(Instant(at.as_micros().saturating_sub(self.skew.as_micros() as u64)))
+    }
+
+    fn key_log(&mut self) -> Option<String> {
+        Some(std::mem::take(&mut *self.secrets.lock().unwrap())).filter(|lines| !lines.is_empty())
     }
 
     fn step(&mut self, _now: Instant) {

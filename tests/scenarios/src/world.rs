@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use wigwag::{
-    ChannelId, ChannelInit, Config, Direction, Gathering, Instant, MediaKind, PeerConnection, SessionDescription,
-    TransceiverInit, WallClock,
+    ChannelId, ChannelInit, Config, Direction, Gathering, Instant, KeyLog, MediaKind, PeerConnection,
+    SessionDescription, TransceiverInit, WallClock,
 };
 use wigwag_net::{Failure, HostId, Nat, Realm, Simulation, Verdict};
 
@@ -36,10 +36,15 @@ pub fn deterministic(seed: u64, side: u8) -> Config {
 }
 
 /// A connection with the socket of its side, 0 or 1.
-pub fn reachable(config: Config, side: usize) -> Peer {
+pub fn reachable(mut config: Config, side: usize) -> Peer {
+    let secrets = Arc::new(Mutex::new(String::new()));
+    let log = Arc::clone(&secrets);
+    config.key_log = Some(KeyLog::new(move |line| log.lock().unwrap().extend([line, "\n"])));
     let mut pc = PeerConnection::new(config).unwrap();
     pc.add_udp_socket(START, address(side)).unwrap();
-    Peer::new(pc)
+    let mut peer = Peer::new(pc);
+    peer.secrets = secrets;
+    peer
 }
 
 fn address(side: usize) -> SocketAddr {
@@ -231,6 +236,12 @@ impl World {
                 .collect();
             peer.sources = sources;
         }
+    }
+
+    /// Captures what both sides send and receive, from now on, with the keys that Wireshark needs to read it.
+    pub fn capture(&mut self) {
+        self.simulation.network.capture_host(self.offerer, "offerer");
+        self.simulation.network.capture_host(self.answerer, "answerer");
     }
 
     /// Computes SHA-256 over every datagram from now on, with its time and path.

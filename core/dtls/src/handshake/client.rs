@@ -28,6 +28,7 @@ pub(crate) struct Offer {
 
 pub(super) fn begin(core: &mut Core) -> Result<State, Abort> {
     let random = core.fresh_random();
+    core.client_random = random;
     let agreement = match core.offers(Version::Dtls13) {
         true => Some(core.fresh_key(Group::X25519)?),
         false => None,

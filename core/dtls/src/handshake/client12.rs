@@ -116,6 +116,7 @@ pub(super) fn done(core: &mut Core, exchange: &Exchange, message: &Message) -> R
     let session_hash = extended_master_secret.then(|| core.hash12(suite.hash));
     let randoms = [client_random, server_random];
     let master = Master::new(core.provider, suite, &premaster, randoms, session_hash.as_deref());
+    core.log_secret("CLIENT_RANDOM", master.secret());
     if exchange.requested {
         let signature = core.sign(core.transcript.bytes())?;
         let mut body = Vec::new();

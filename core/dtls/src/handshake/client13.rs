@@ -1,7 +1,5 @@
 //! The client of DTLS 1.3. RFC 8446 section 4.
 
-use wigwag_crypto::Digest;
-
 use super::client::Offer;
 use super::{Core, Signer, State, agree};
 use crate::alert::*;
@@ -36,7 +34,7 @@ pub(super) fn server_hello(
     let shared = agree(agreement.ok_or_else(|| illegal("a key share of another group"))?, key)?;
     core.version = Some(Version::Dtls13);
     core.receive(message);
-    let schedule = Schedule::new(core.provider, suite, &shared, &core.hash13(suite.hash));
+    let schedule = core.schedule13(suite, &shared);
     let (provider, traffic) = (core.provider, &schedule.handshake);
     core.records.read_from(provider, 2, suite, &traffic.server).map_err(|_| internal())?;
     core.records.write_from(provider, 2, suite, &traffic.client).map_err(|_| internal())?;
@@ -94,7 +92,7 @@ pub(super) fn finished(
     let (provider, suite) = (core.provider, schedule.suite);
     let expected = schedule.finished(provider, &schedule.handshake.server, &core.hash13(suite.hash));
     core.check_finished(&expected, message)?;
-    let (traffic, exporter): (_, Digest) = schedule.application(provider, &core.hash13(suite.hash));
+    let (traffic, exporter) = core.application13(schedule);
     core.export_srtp(|label, out| schedule.export(provider, &exporter, label, out));
 
     core.flight.clear();

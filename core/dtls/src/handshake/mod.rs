@@ -50,9 +50,10 @@ use crate::alert::*;
 use crate::certificate::Certificate;
 use crate::config::{Config, Role, Version, Versions};
 use crate::event::{Failure, SrtpKeys, SrtpProfile};
+use crate::key_log::KeyLog;
 use crate::prf::Master;
 use crate::record::{HANDSHAKE, Protection, Records};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Suite, Traffic};
 use crate::wire::codec::Reader;
 use crate::wire::message::{self, Message};
 use crate::wire::registry;
@@ -221,6 +222,9 @@ pub(crate) struct Core {
     certificate: Certificate,
     versions: Versions,
     random: Random,
+    key_log: Option<KeyLog>,
+    /// The client's, by which a key log names the connection.
+    client_random: [u8; 32],
     pub records: Records,
     transcript: Transcript,
     pub flight: Flight,
@@ -252,6 +256,8 @@ impl Core {
             certificate: config.certificate.clone(),
             versions: config.versions,
             random,
+            key_log: config.key_log.clone(),
+            client_random: [0; 32],
             records: Records::default(),
             transcript: Transcript::default(),
             flight,
@@ -410,6 +416,29 @@ impl Core {
             client: make(&block.client_key, block.client_salt)?,
             server: make(&block.server_key, block.server_salt)?,
         })
+    }
+
+    fn log_secret(&self, label: &str, secret: &[u8]) {
+        if let Some(key_log) = &self.key_log {
+            key_log.log(label, &self.client_random, secret);
+        }
+    }
+
+    /// The secrets of DTLS 1.3 for the handshake.
+    fn schedule13(&self, suite: Suite, shared: &[u8]) -> Schedule {
+        let schedule = Schedule::new(self.provider, suite, shared, &self.hash13(suite.hash));
+        self.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", &schedule.handshake.client);
+        self.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", &schedule.handshake.server);
+        schedule
+    }
+
+    /// The secrets of DTLS 1.3 for what follows the handshake, and the exporter's.
+    fn application13(&self, schedule: &Schedule) -> (Traffic, Digest) {
+        let (traffic, exporter) = schedule.application(self.provider, &self.hash13(schedule.suite.hash));
+        self.log_secret("CLIENT_TRAFFIC_SECRET_0", &traffic.client);
+        self.log_secret("SERVER_TRAFFIC_SECRET_0", &traffic.server);
+        self.log_secret("EXPORTER_SECRET", &exporter);
+        (traffic, exporter)
     }
 
     /// Exports the keys for SRTP, if a profile was agreed on.

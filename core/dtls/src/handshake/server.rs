@@ -10,6 +10,7 @@ use crate::wire::registry::{self, DTLS_12, DTLS_13, SRTP_PROFILES};
 
 pub(super) fn client_hello(core: &mut Core, retry: Option<server13::Retry>, message: &Message) -> Result<State, Abort> {
     let hello = ClientHello::parse(&message.body).ok_or_else(malformed)?;
+    core.client_random = hello.random;
     // The first of ours that the client has.
     let profiles = || hello.srtp.into_iter().flat_map(numbers);
     core.srtp_profile = SRTP_PROFILES

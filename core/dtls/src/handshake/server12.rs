@@ -91,6 +91,7 @@ pub(super) fn key_exchange(core: &mut Core, hello: Negotiated, message: &Message
     let session_hash = hello.extended_master_secret.then(|| core.hash12(hello.suite.hash));
     let randoms = [hello.client_random, hello.server_random];
     let master = Master::new(core.provider, hello.suite, &premaster, randoms, session_hash.as_deref());
+    core.log_secret("CLIENT_RANDOM", master.secret());
     let Keys12 { client, .. } = core.keys12(&master)?;
     core.records.read_with(1, client);
     Ok(State::AwaitClientProof12(Box::new(master)))

@@ -73,7 +73,7 @@ pub(super) fn client_hello(
     core.send(0, SERVER_HELLO, &answer.write());
 
     let provider = core.provider;
-    let schedule = Schedule::new(provider, suite, &shared, &core.hash13(suite.hash));
+    let schedule = core.schedule13(suite, &shared);
     core.records.write_from(provider, 2, suite, &schedule.handshake.server).map_err(|_| internal())?;
     core.records.read_from(provider, 2, suite, &schedule.handshake.client).map_err(|_| internal())?;
     let srtp = core.srtp_profile.map(registry::srtp_number);
@@ -87,7 +87,7 @@ pub(super) fn client_hello(
     let body = schedule.finished(provider, &schedule.handshake.server, &core.hash13(suite.hash));
     core.send(2, FINISHED, &body);
 
-    let (traffic, exporter) = schedule.application(provider, &core.hash13(suite.hash));
+    let (traffic, exporter) = core.application13(&schedule);
     core.records.write_from(provider, 3, suite, &traffic.server).map_err(|_| internal())?;
     let pending = Pending { schedule, client: traffic.client, exporter };
     Ok(State::AwaitClientCertificate13(Box::new(pending)))
