@@ -291,7 +291,9 @@ impl Agent {
         let same_ip = self.session.remotes.iter().filter(|known| known.address.ip() == remote.address.ip());
         let crowded = same_ip.count() >= self.config.max_remote_candidates_per_address;
         let full = self.session.remotes.len() >= self.config.max_remote_candidates;
-        if crowded || (full && !self.evict_remote(remote.priority)) {
+        // Who was heard comes in before any that was only told of, whatever priorities those were given.
+        let least = if remote.kind == CandidateKind::PeerReflexive { u32::MAX } else { remote.priority };
+        if crowded || (full && !self.evict_remote(least)) {
             self.stats.candidates_ignored += 1;
             return false;
         }
@@ -299,6 +301,7 @@ impl Agent {
         true
     }
 
+    /// Makes room for one of this priority.
     fn evict_remote(&mut self, priority: u32) -> bool {
         let session = &mut self.session;
         let in_use = |address| session.list.iter().any(|pair| pair.path.remote == address && pair.valid);
