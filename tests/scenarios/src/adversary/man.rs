@@ -56,6 +56,13 @@ impl Man {
         self.0.lock().unwrap().seen.len()
     }
 
+    /// Bytes that he takes to remember all that.
+    pub fn weight(&self) -> isize {
+        let state = self.0.lock().unwrap();
+        let bytes: usize = state.seen.iter().map(|seen| seen.bytes.capacity()).sum();
+        (bytes + state.seen.capacity() * size_of::<Seen>()) as isize
+    }
+
     /// Sends what is to go on in the place of others.
     pub fn work(&self, network: &mut Network, now: Instant) {
         while let Some((path, bytes)) = self.take() {
