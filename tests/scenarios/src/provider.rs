@@ -167,3 +167,25 @@ impl CryptoProvider for Bent {
         self.inner.verifies(scheme)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the trace is for: it tells a nonce that is used again.
+    #[test]
+    fn a_repetition_is_seen() {
+        let (provider, trace) = watched(wigwag::default_provider());
+        let key = provider.aead(Aead::Aes128Gcm, &[1; 16]).unwrap();
+        let same = provider.aead(Aead::Aes128Gcm, &[1; 16]).unwrap();
+        key.seal_in_place(&[0; 12], b"", &mut [0; 4]);
+        key.seal_in_place(&[1; 12], b"", &mut [0; 4]);
+        assert_eq!(trace.lock().unwrap().judge(), (2, 0));
+        same.seal_in_place(&[1; 12], b"", &mut [0; 4]);
+        assert_eq!(trace.lock().unwrap().judge(), (2, 1));
+        let stream = provider.aes_ctr(&[2; 16]).unwrap();
+        stream.apply_keystream(&[3; 16], &mut [0; 4]);
+        stream.apply_keystream(&[3; 16], &mut [0; 4]);
+        assert_eq!(trace.lock().unwrap().judge(), (3, 2));
+    }
+}

@@ -372,6 +372,33 @@ fn attack_wrong_fingerprint() {
     });
 }
 
+/// New keys as soon as the last were acknowledged, some five hundred times: the victim follows, holds no more keys than it reads with, and still works.
+#[test]
+fn attack_key_updates() {
+    for_each_seed(1, |seed| {
+        let attack = Attack { versions: DtlsVersions::Dtls13, records_per_key: 1, ..Attack::default() };
+        let mut duel = Duel::new(seed, attack);
+        duel.connect();
+        duel.still_works();
+        duel.adversary().forget();
+        let before = memory::live();
+        for n in 0..10_000_u32 {
+            let heartbeat = wigwag_scenarios::adversary::sctp::parameter(1, &n.to_be_bytes());
+            if duel.adversary().dtls.is_connected() {
+                let packet = duel.adversary().script.packet(&[(4, 0, &heartbeat)]);
+                duel.adversary().say(&packet);
+            }
+            duel.run_for(Duration::from_millis(1));
+        }
+        duel.run_for(SECOND);
+        duel.adversary().forget();
+        let held = memory::live() - before;
+        println!("seed {seed}: {held} bytes more, {} datagrams", duel.adversary().datagrams);
+        assert!(held < 50_000, "{held} bytes");
+        duel.still_works();
+    });
+}
+
 /// Alerts and closes that anybody could write, after each datagram of the set-up and later, to both sides, from the other's address.
 #[test]
 fn attack_forged_alerts() {

@@ -69,6 +69,8 @@ pub struct Attack {
     pub certificate: Option<Certificate>,
     /// Its cryptography: it may lie.
     pub provider: Provider,
+    /// After so many records its DTLS 1.3 takes new keys.
+    pub records_per_key: u64,
 }
 
 impl Default for Attack {
@@ -81,6 +83,7 @@ impl Default for Attack {
             fingerprint: None,
             certificate: None,
             provider: wigwag::default_provider(),
+            records_per_key: 1 << 23,
         }
     }
 }

@@ -67,7 +67,7 @@ impl Adversary {
         seed: u64,
     ) -> Self {
         let mut config = wigwag_dtls::Config::new(certificate, attack.provider);
-        config.versions = attack.versions;
+        (config.versions, config.records_per_key) = (attack.versions, attack.records_per_key);
         let mut bytes = [0xAD; 32];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         let mut dtls = Dtls::new(config, random::seeded(bytes));
