@@ -13,6 +13,8 @@
 //! | memory stays within a bound | [`memory::live`], where the scenario states one |
 //! | same seed, same bytes | [`World::hash_the_wire`], in `tests/same_bytes.rs` |
 //!
+//! In [`adversary`] is what the attacks (`tests/attack_*.rs`) are made of.
+//!
 //! A scenario that fails says with which seed, and which command runs only that: [`for_each_seed`] does.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Names that say it; a test may panic.
 

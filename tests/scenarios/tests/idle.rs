@@ -132,7 +132,9 @@ impl Crowd {
             let next = timers.chain(self.under_way.front().map(|it| it.0)).min();
             let Some(next) = next.filter(|next| *next <= end) else { break };
             self.now = self.now.max(next);
-            while let Some((_, side, path, mut bytes)) = self.under_way.pop_front_if(|it| it.0 <= self.now) {
+            while self.under_way.front().is_some_and(|it| it.0 <= self.now)
+                && let Some((_, side, path, mut bytes)) = self.under_way.pop_front()
+            {
                 self.sides[side].take(self.now, path, &mut bytes);
             }
         }
