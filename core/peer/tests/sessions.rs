@@ -232,6 +232,9 @@ fn a_peer_that_dies_is_noticed() {
         };
         pair.simulation.run_until(failed, 2 * MINUTE).unwrap();
         assert!(pair.offerer().pc.failure().is_some(), "died after {millis} ms");
+        // Whatever waits to be sent can't be: a device is not woken for it.
+        pair.simulation.run_for(MINUTE).unwrap();
+        assert_eq!(pair.offerer().pc.poll_timeout(), None, "died after {millis} ms");
         let now = pair.simulation.now();
         pair.offerer().pc.close(now);
         pair.simulation.run_for(MINUTE).unwrap();

@@ -89,9 +89,11 @@ impl PeerConnection {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.touch(now);
         self.ice.handle_timeout(now);
-        self.dtls.handle_timeout(now);
-        self.sctp.handle_timeout(now);
-        self.media.handle_timeout(now);
+        if self.path().is_some() {
+            self.dtls.handle_timeout(now);
+            self.sctp.handle_timeout(now);
+            self.media.handle_timeout(now);
+        }
         self.follow_up(now);
         self.settled = true;
     }
@@ -224,9 +226,14 @@ impl PeerConnection {
             Ending::Open => None,
             Ending::Closed => return self.can_transmit().then_some(self.last + LEFT_BEHIND),
         };
-        let media = self.srtp.as_ref().and_then(|_| self.media.poll_timeout());
-        let timers = [self.ice.poll_timeout(), self.dtls.poll_timeout(), self.sctp.poll_timeout(), media, ending];
-        let timer = timers.into_iter().flatten().min();
+        // Without a path, nothing that waits above it can leave: a device is not woken for that, and when there is a path again,
+        // what is overdue goes out at once.
+        let above = || {
+            let media = self.srtp.as_ref().and_then(|_| self.media.poll_timeout());
+            [self.dtls.poll_timeout(), self.sctp.poll_timeout(), media].into_iter().flatten().min()
+        };
+        let above = self.path().and_then(|_| above());
+        let timer = [self.ice.poll_timeout(), above, ending].into_iter().flatten().min();
         if !self.can_transmit() {
             return timer;
         }
