@@ -14,17 +14,19 @@
 //! hash, hmac            Digest           transcript hashes, STUN integrity, HKDF, PRF, SRTP authentication
 //! aead                  AeadKey          DTLS records, SRTP with AES-GCM
 //! aes_ctr, aes_block    StreamKey, ...   SRTP with AES-CM, DTLS 1.3 record numbers
-//! key_agreement         KeyAgreement     X25519, P-256, P-384
+//! key_agreement         KeyAgreement     X25519, P-256, P-384, X25519MLKEM768
 //! signing_key, verify   SigningKey       ECDSA, Ed25519
 //! ```
 //!
-//! Private keys are drawn from the [`rand::Rng`] that is handed in, never from the system. One exception cannot be
-//! helped: `aws-lc-rs` takes the nonce of an ECDSA signature from the system; RustCrypto computes it as RFC 6979 says.
+//! Private keys are drawn from the [`rand::Rng`] that is handed in, never from the system. Two exceptions cannot be
+//! helped: `aws-lc-rs` takes the nonce of an ECDSA signature from the system (RustCrypto computes it as RFC 6979 says),
+//! and what it draws for ML-KEM.
 #![forbid(unsafe_code)]
 // Bytes from the network decide many an index: none may panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 mod hkdf;
+mod hybrid;
 mod types;
 
 #[cfg(feature = "aws-lc-rs")]
@@ -107,6 +109,26 @@ pub trait CryptoProvider: Debug + Send + Sync {
     /// A fresh key pair; its private half is drawn from `random`.
     fn key_agreement(&self, group: Group, random: &mut dyn Rng) -> Result<Box<dyn KeyAgreement>, KeyError>;
 
+    /// Answers the peer's half of a key agreement at once: our half, and the secret. The one way for
+    /// [`Group::X25519MlKem768`], whose two halves differ; the same as [`key_agreement`](Self::key_agreement) and
+    /// [`KeyAgreement::agree`] for the others, unless a provider says otherwise.
+    fn answer_key_agreement(
+        &self,
+        group: Group,
+        peer_public_key: &[u8],
+        random: &mut dyn Rng,
+    ) -> Result<(Vec<u8>, Secret), InvalidPublicKey> {
+        let ours = self.key_agreement(group, random).map_err(|_| InvalidPublicKey)?;
+        let public = ours.public_key().to_vec();
+        Ok((public, ours.agree(peer_public_key)?))
+    }
+
+    /// Whether there is this group at all, so that a protocol offers no other.
+    fn agrees(&self, group: Group) -> bool {
+        let _ = group;
+        true
+    }
+
     /// A fresh signing key, drawn from `random`.
     fn generate_signing_key(&self, key_type: KeyType, random: &mut dyn Rng) -> Result<Box<dyn SigningKey>, KeyError>;
 
@@ -188,7 +210,7 @@ pub trait BlockKey: Debug + Send + Sync {
 pub trait KeyAgreement: Debug + Send + Sync {
     /// The group it is of.
     fn group(&self) -> Group;
-    /// What to tell the peer: 32 bytes for X25519, an uncompressed point else.
+    /// What to tell the peer: 32 bytes for X25519, 1,216 for X25519MLKEM768, an uncompressed point else.
     fn public_key(&self) -> &[u8];
     /// The secret that the peer computes too. A key off the curve, or one that makes the secret zero (RFC 7748
     /// section 6.1), is refused.

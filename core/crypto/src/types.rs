@@ -142,6 +142,9 @@ pub enum Group {
     P256,
     /// The NIST curve P-384 (secp384r1).
     P384,
+    /// X25519 and ML-KEM-768 together, so that what is recorded today stays secret from the quantum computers of
+    /// tomorrow. draft-ietf-tls-ecdhe-mlkem.
+    X25519MlKem768,
 }
 
 /// A kind of signing key.
@@ -200,6 +203,9 @@ pub enum KeyError {
     /// The document holds no key that is understood.
     #[error("not a key that is understood")]
     Unreadable,
+    /// The provider has no keys of this kind, or does not make them.
+    #[error("not supported by the provider")]
+    Unsupported,
     /// The library refused; for all that is known, it never does.
     #[error("the cryptographic library refused")]
     Refused,

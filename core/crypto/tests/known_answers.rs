@@ -266,6 +266,44 @@ fn providers_agree() {
 }
 
 #[test]
+fn hybrid_agreement() {
+    let group = Group::X25519MlKem768;
+    for one in providers() {
+        for other in providers() {
+            let mut random = rand::rngs::ChaCha12Rng::from_seed([4; 32]);
+            let ask = |random: &mut rand::rngs::ChaCha12Rng| one.key_agreement(group, random).unwrap();
+            let (ours, again) = (ask(&mut random), ask(&mut random));
+            assert_eq!((ours.group(), ours.public_key().len()), (group, 1184 + 32));
+            let (theirs, secret) = other.answer_key_agreement(group, ours.public_key(), &mut random).unwrap();
+            assert_eq!((theirs.len(), secret.len()), (1088 + 32, 64));
+            let mut answer = |key: &[u8]| other.answer_key_agreement(group, key, &mut random).err();
+            assert_eq!(answer(&ours.public_key()[1..]), Some(InvalidPublicKey));
+            assert_eq!(answer(&[ours.public_key(), &[0]].concat()), Some(InvalidPublicKey));
+            assert_eq!(answer(&[0xFF; 1216]), Some(InvalidPublicKey), "FIPS 203 section 7.2: not below the modulus");
+            assert_eq!(ours.agree(&theirs).unwrap(), secret);
+            assert_ne!(again.agree(&theirs).unwrap(), secret, "another key gives another secret, and no error");
+            assert_eq!(ask(&mut random).agree(&theirs[1..]), Err(InvalidPublicKey));
+        }
+    }
+}
+
+/// What RustCrypto draws comes from what it is given.
+#[cfg(feature = "rust-crypto")]
+#[test]
+fn hybrid_agreement_is_deterministic() {
+    let run = || {
+        let mut random = rand::rngs::ChaCha12Rng::from_seed([5; 32]);
+        let ours = wigwag_crypto::rust_crypto().key_agreement(Group::X25519MlKem768, &mut random).unwrap();
+        let public = ours.public_key().to_vec();
+        (
+            wigwag_crypto::rust_crypto().answer_key_agreement(Group::X25519MlKem768, &public, &mut random).unwrap(),
+            public,
+        )
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
 fn p256_signatures() {
     // RFC 6979 appendix A.2.5: SHA-256, "sample".
     let scalar = hex("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721");

@@ -33,7 +33,7 @@
 //!                DTLS 1.3                                DTLS 1.2
 //! ciphers        AES-128-GCM, AES-256-GCM,               AES-128-GCM, AES-256-GCM
 //!                ChaCha20-Poly1305
-//! groups         X25519, P-256, P-384                    the same
+//! groups         X25519MLKEM768, X25519, P-256, P-384    X25519, P-256, P-384
 //! our proof      ECDSA on P-256 or P-384                 the same
 //! peer's proof   ECDSA, Ed25519, RSA-PSS                 and RSA PKCS #1 v1.5
 //! ```
@@ -68,7 +68,7 @@ mod wire;
 compile_error!("enable the feature `aws-lc-rs` or `rust-crypto`");
 
 pub use certificate::{Certificate, CertificateError};
-pub use config::{Config, Role, Version, Versions};
+pub use config::{Config, PostQuantum, Role, Version, Versions};
 pub use connection::{Dtls, Stats};
 pub use event::{Event, Failure, SrtpKeys, SrtpProfile};
 pub use fingerprint::{Fingerprint, MalformedFingerprint};

@@ -29,7 +29,7 @@ pub enum Gathering {
 /// Which versions of DTLS are spoken.
 pub use wigwag_dtls::Versions as DtlsVersions;
 
-pub use wigwag_dtls::KeyLog;
+pub use wigwag_dtls::{KeyLog, PostQuantum};
 
 /// What a [`PeerConnection`](crate::PeerConnection) is made with.
 ///
@@ -60,6 +60,8 @@ pub struct Config {
     pub ice: wigwag_ice::Config,
     /// Which versions of DTLS are spoken.
     pub dtls_versions: DtlsVersions,
+    /// Whether keys are agreed on with X25519MLKEM768 in DTLS 1.3.
+    pub post_quantum: PostQuantum,
     /// Who is told the secrets of the connection, line by line as `SSLKEYLOGFILE` has them, so that Wireshark can read what
     /// went by; nobody.
     pub key_log: Option<KeyLog>,
@@ -95,6 +97,7 @@ impl Config {
             ice_lite: false,
             ice: wigwag_ice::Config::default(),
             dtls_versions: DtlsVersions::default(),
+            post_quantum: PostQuantum::default(),
             key_log: None,
             mtu: DEFAULT_MTU,
             max_message_size: DEFAULT_MAX_MESSAGE_SIZE,

@@ -38,7 +38,7 @@ mod state;
 mod transceiver;
 
 pub use config::{
-    Config, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DtlsVersions, Gathering, KeyLog,
+    Config, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DtlsVersions, Gathering, KeyLog, PostQuantum,
 };
 pub use connection::{ChannelInit, DataChannel, MediaDropped, MediaStats, PeerConnection, Stats, WriteRtpError};
 pub use endpoint::{ConnectionId, Displaced, Endpoint};

@@ -32,6 +32,7 @@ pub(super) fn agreement(group: Group, random: &mut dyn Rng) -> Result<Box<dyn Ke
         Group::X25519 => draw::<32>(&agreement::X25519, random)?.0,
         Group::P256 => draw::<32>(&agreement::ECDH_P256, random)?.0,
         Group::P384 => draw::<48>(&agreement::ECDH_P384, random)?.0,
+        Group::X25519MlKem768 => return Err(KeyError::Unsupported), // it is put together elsewhere
     };
     let public = private.compute_public_key().map_err(|_| KeyError::Refused)?;
     Ok(Box::new(Agreement { group, private, public }))

@@ -2,11 +2,15 @@
 
 mod cipher;
 mod key;
+mod ml_kem;
 
 use aws_lc_rs::{digest, hmac};
 use rand::Rng;
 
-use crate::types::{Aead, BadSignature, Digest, Group, Hash, KeyError, KeyType, SignatureScheme};
+use crate::hybrid;
+use crate::types::{
+    Aead, BadSignature, Digest, Group, Hash, InvalidPublicKey, KeyError, KeyType, Secret, SignatureScheme,
+};
 use crate::{AeadKey, BlockKey, CryptoProvider, Hasher, KeyAgreement, MacKey, Provider, SigningKey, StreamKey};
 
 /// The provider over `aws-lc-rs`.
@@ -57,7 +61,24 @@ impl CryptoProvider for AwsLcRs {
     }
 
     fn key_agreement(&self, group: Group, random: &mut dyn Rng) -> Result<Box<dyn KeyAgreement>, KeyError> {
-        key::agreement(group, random)
+        match group {
+            Group::X25519MlKem768 => hybrid::ask(self, ml_kem::generate(random)?, random),
+            _ => key::agreement(group, random),
+        }
+    }
+
+    fn answer_key_agreement(
+        &self,
+        group: Group,
+        peer_public_key: &[u8],
+        random: &mut dyn Rng,
+    ) -> Result<(Vec<u8>, Secret), InvalidPublicKey> {
+        if group == Group::X25519MlKem768 {
+            return hybrid::answer(self, peer_public_key, random, ml_kem::encapsulate);
+        }
+        let ours = key::agreement(group, random).map_err(|_| InvalidPublicKey)?;
+        let public = ours.public_key().to_vec();
+        Ok((public, ours.agree(peer_public_key)?))
     }
 
     fn generate_signing_key(&self, key_type: KeyType, random: &mut dyn Rng) -> Result<Box<dyn SigningKey>, KeyError> {

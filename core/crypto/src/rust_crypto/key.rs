@@ -52,6 +52,7 @@ pub(super) fn agreement(group: Group, random: &mut dyn Rng) -> Result<Box<dyn Ke
             let public = private.public_key().to_sec1_point(false).as_bytes().to_vec();
             (Private::P384(private), public)
         }
+        Group::X25519MlKem768 => return Err(KeyError::Unsupported), // it is put together elsewhere
     };
     Ok(Box::new(Agreement { private, public }))
 }

@@ -4,11 +4,11 @@ use wigwag_crypto::{Group, KeyAgreement};
 
 use super::{Core, State, client12, client13};
 use crate::alert::*;
-use crate::config::{Version, Versions};
+use crate::config::{Role, Version, Versions};
 use crate::wire::codec::Reader;
 use crate::wire::hello::{DOWNGRADE, Offered, ServerHello};
 use crate::wire::message::{self, CLIENT_HELLO, Message};
-use crate::wire::registry::{self, DTLS_12, DTLS_13, GROUPS, SRTP_PROFILES, SUITES_12_ECDSA, SUITES_12_RSA, SUITES_13};
+use crate::wire::registry::{self, DTLS_12, DTLS_13, SRTP_PROFILES, SUITES_12_ECDSA, SUITES_12_RSA, SUITES_13};
 
 /// A server may change its secret between two cookies, but has no reason to ask again and again.
 const MAX_VERIFICATIONS: u8 = 3;
@@ -17,8 +17,8 @@ const MAX_VERIFICATIONS: u8 = 3;
 #[derive(Debug)]
 pub(crate) struct Offer {
     pub random: [u8; 32],
-    /// Without DTLS 1.3 there is none.
-    pub agreement: Option<Box<dyn KeyAgreement>>,
+    /// One for each share that was sent; without DTLS 1.3 there is none.
+    pub agreements: Vec<Box<dyn KeyAgreement>>,
     /// The suite that a HelloRetryRequest named.
     pub retried: Option<u16>,
     cookie_12: Vec<u8>,
@@ -29,11 +29,16 @@ pub(crate) struct Offer {
 pub(super) fn begin(core: &mut Core) -> Result<State, Abort> {
     let random = core.fresh_random();
     core.client_random = random;
-    let agreement = match core.offers(Version::Dtls13) {
-        true => Some(core.fresh_key(Group::X25519)?),
-        false => None,
-    };
-    let offer = Offer { random, agreement, retried: None, cookie_12: Vec::new(), cookie_13: None, verifications: 0 };
+    // With X25519 beside X25519MLKEM768 no server has to ask again.
+    let mut agreements = Vec::new();
+    if core.offers(Version::Dtls13) {
+        for (_, group) in core.groups(Role::Client) {
+            if matches!(group, Group::X25519MlKem768 | Group::X25519) {
+                agreements.push(core.fresh_key(group)?);
+            }
+        }
+    }
+    let offer = Offer { random, agreements, retried: None, cookie_12: Vec::new(), cookie_13: None, verifications: 0 };
     hello(core, Box::new(offer))
 }
 
@@ -56,7 +61,8 @@ fn hello(core: &mut Core, offer: Box<Offer>) -> Result<State, Abort> {
             versions.push(DTLS_12);
         }
     }
-    let share = offer.agreement.as_ref().map(|key| (registry::group_number(key.group()), key.public_key()));
+    let ours = offer.agreements.iter();
+    let shares = ours.map(|key| (registry::group_number(key.group()), key.public_key().to_vec()));
     let offered = Offered {
         random: offer.random,
         cookie_12: &offer.cookie_12,
@@ -64,10 +70,10 @@ fn hello(core: &mut Core, offer: Box<Offer>) -> Result<State, Abort> {
         suites,
         versions,
         dtls12,
-        groups: GROUPS.map(|(number, _)| number).to_vec(),
+        groups: core.groups(Role::Client).map(|(number, _)| number).collect(),
         schemes,
         srtp: SRTP_PROFILES.map(|(number, _)| number).to_vec(),
-        share,
+        shares: shares.collect(),
     };
     let body = offered.write();
     core.flight.clear();
@@ -109,7 +115,7 @@ pub(super) fn server_hello(core: &mut Core, offer: Box<Offer>, message: &Message
 /// RFC 8446 section 4.1.4.
 fn retry(core: &mut Core, mut offer: Box<Offer>, answer: &ServerHello<'_>, message: &Message) -> Result<State, Abort> {
     let illegal = |why| abort(ILLEGAL_PARAMETER, why);
-    let (Some(DTLS_13), Some(agreement), 0) = (answer.selected_version, &offer.agreement, offer.verifications) else {
+    let (Some(DTLS_13), false, 0) = (answer.selected_version, offer.agreements.is_empty(), offer.verifications) else {
         return Err(illegal("a HelloRetryRequest of another version"));
     };
     if offer.retried.is_some() {
@@ -121,7 +127,8 @@ fn retry(core: &mut Core, mut offer: Box<Offer>, answer: &ServerHello<'_>, messa
             let mut reader = Reader(share);
             let number = reader.u16().ok_or_else(malformed)?;
             reader.end().ok_or_else(malformed)?;
-            let group = registry::find(&GROUPS, number).filter(|group| *group != agreement.group());
+            let offered = core.groups(Role::Client).find(|(known, _)| *known == number).map(|(_, group)| group);
+            let group = offered.filter(|group| offer.agreements.iter().all(|sent| sent.group() != *group));
             Some(group.ok_or_else(|| illegal("a group that was not offered, or was already there"))?)
         }
         None if answer.cookie.is_none() => return Err(illegal("a HelloRetryRequest that changes nothing")),
@@ -132,7 +139,7 @@ fn retry(core: &mut Core, mut offer: Box<Offer>, answer: &ServerHello<'_>, messa
     offer.retried = Some(answer.suite);
     offer.cookie_13 = answer.cookie.map(<[u8]>::to_vec);
     if let Some(group) = group {
-        offer.agreement = Some(core.fresh_key(group)?);
+        offer.agreements = vec![core.fresh_key(group)?];
     }
     hello(core, offer)
 }

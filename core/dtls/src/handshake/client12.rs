@@ -11,7 +11,7 @@ use crate::record::CHANGE_CIPHER_SPEC;
 use crate::schedule::Suite;
 use crate::wire::hello::ServerHello;
 use crate::wire::message::{self, CERTIFICATE, CERTIFICATE_VERIFY, CLIENT_KEY_EXCHANGE, FINISHED, Message};
-use crate::wire::registry::{self, GROUPS, SUITES_12_ECDSA, SUITES_12_RSA};
+use crate::wire::registry::{self, GROUPS_12, SUITES_12_ECDSA, SUITES_12_RSA};
 use crate::wire::x509::KeyKind;
 
 /// What the hellos came to.
@@ -71,7 +71,7 @@ pub(super) fn key_exchange(core: &mut Core, hello: &Negotiated, message: &Messag
     }
     let signed = [&hello.client_random[..], &hello.server_random, exchange.params].concat();
     core.verify(exchange.scheme, &signed, exchange.signature)?;
-    let group = registry::find(&GROUPS, exchange.group);
+    let group = registry::find(&GROUPS_12, exchange.group);
     let group = group.ok_or_else(|| abort(ILLEGAL_PARAMETER, "a group that was not offered"))?;
     core.receive(message);
     Ok(State::AwaitCertificateRequest12(Box::new(Exchange {

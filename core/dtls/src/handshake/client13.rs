@@ -30,7 +30,7 @@ pub(super) fn server_hello(
     let mut share = Reader(answer.share.ok_or_else(|| illegal("a ServerHello without a key share"))?);
     let (group, key) = (share.u16().ok_or_else(malformed)?, share.vec16().ok_or_else(malformed)?);
     share.end().ok_or_else(malformed)?;
-    let agreement = offer.agreement.filter(|ours| registry::group_number(ours.group()) == group);
+    let agreement = offer.agreements.into_iter().find(|ours| registry::group_number(ours.group()) == group);
     let shared = agree(agreement.ok_or_else(|| illegal("a key share of another group"))?, key)?;
     core.version = Some(Version::Dtls13);
     core.receive(message);

@@ -48,7 +48,7 @@ use transcript::Transcript;
 
 use crate::alert::*;
 use crate::certificate::Certificate;
-use crate::config::{Config, Role, Version, Versions};
+use crate::config::{Config, PostQuantum, Role, Version, Versions};
 use crate::event::{Failure, SrtpKeys, SrtpProfile};
 use crate::key_log::KeyLog;
 use crate::prf::Master;
@@ -221,6 +221,7 @@ pub(crate) struct Core {
     pub provider: Provider,
     certificate: Certificate,
     versions: Versions,
+    post_quantum: PostQuantum,
     random: Random,
     key_log: Option<KeyLog>,
     /// The client's, by which a key log names the connection.
@@ -255,6 +256,7 @@ impl Core {
             provider: config.provider,
             certificate: config.certificate.clone(),
             versions: config.versions,
+            post_quantum: config.post_quantum,
             random,
             key_log: config.key_log.clone(),
             client_random: [0; 32],
@@ -346,6 +348,27 @@ impl Core {
 
     fn fresh_key(&mut self, group: Group) -> Result<Box<dyn KeyAgreement>, Abort> {
         self.provider.key_agreement(group, &mut self.random).map_err(|_| internal())
+    }
+
+    /// Our half of a key agreement whose other half is there, and the secret.
+    fn answer_share(&mut self, group: Group, share: &[u8]) -> Result<(Vec<u8>, Secret), Abort> {
+        let answer = self.provider.answer_key_agreement(group, share, &mut self.random);
+        answer.map_err(|_| abort(ILLEGAL_PARAMETER, "a key share that is none"))
+    }
+
+    /// The groups of DTLS 1.3 that we take as a server, or have as a client; the preferred first.
+    fn groups(&self, role: Role) -> impl Iterator<Item = (u16, Group)> + use<> {
+        let (provider, post_quantum) = (self.provider, self.post_quantum);
+        registry::GROUPS.into_iter().filter(move |(_, group)| {
+            let wanted = match group {
+                Group::X25519MlKem768 => match role {
+                    Role::Client => post_quantum == PostQuantum::Offer,
+                    Role::Server => post_quantum != PostQuantum::Off,
+                },
+                _ => true,
+            };
+            wanted && provider.agrees(*group)
+        })
     }
 
     /// How our own certificate's key signs.

@@ -13,7 +13,7 @@ use crate::wire::hello::{ClientHello, DOWNGRADE, ServerHello};
 use crate::wire::message::{
     self, CERTIFICATE, CERTIFICATE_REQUEST, FINISHED, Message, SERVER_HELLO, SERVER_HELLO_DONE, SERVER_KEY_EXCHANGE,
 };
-use crate::wire::registry::{self, DTLS_12, GROUPS, SUITES_12_ECDSA};
+use crate::wire::registry::{self, DTLS_12, GROUPS_12, SUITES_12_ECDSA};
 
 /// What the hellos came to.
 #[derive(Debug)]
@@ -30,9 +30,9 @@ pub(super) fn client_hello(core: &mut Core, client: &ClientHello<'_>, message: &
     let common = SUITES_12_ECDSA.iter().find(|(number, _)| numbers(client.suites).any(|offered| offered == *number));
     let (number, suite) = *common.ok_or_else(|| failure("no cipher suite in common"))?;
     let group = match client.groups {
-        Some(groups) => GROUPS.iter().find(|(number, _)| message::has(Some(groups), *number)),
+        Some(groups) => GROUPS_12.iter().find(|(number, _)| message::has(Some(groups), *number)),
         // "The client [...] MAY omit it": any will do. RFC 8422 section 4.
-        None => GROUPS.iter().find(|(_, group)| *group == Group::P256),
+        None => GROUPS_12.iter().find(|(_, group)| *group == Group::P256),
     };
     let (group_number, group) = *group.ok_or_else(|| failure("no group in common"))?;
     if !message::has(client.schemes, core.our_scheme()) {

@@ -5,15 +5,16 @@
 
 use wigwag_crypto::{Digest, Group};
 
-use super::{Core, Signer, State, agree};
+use super::{Core, Signer, State};
 use crate::alert::*;
+use crate::config::Role;
 use crate::schedule::Schedule;
 use crate::wire::codec::{numbers, put_u16};
 use crate::wire::hello::{self, ClientHello, RETRY_RANDOM, ServerHello};
 use crate::wire::message::{
     self, CERTIFICATE, CERTIFICATE_REQUEST, CERTIFICATE_VERIFY, ENCRYPTED_EXTENSIONS, FINISHED, Message, SERVER_HELLO,
 };
-use crate::wire::registry::{self, DTLS_12, DTLS_13, GROUPS, SUITES_13};
+use crate::wire::registry::{self, DTLS_12, DTLS_13, SUITES_13};
 
 /// What a HelloRetryRequest asked for.
 #[derive(Clone, Copy, Debug)]
@@ -43,24 +44,24 @@ pub(super) fn client_hello(
     if !message::has(client.schemes, core.our_scheme()) {
         return Err(failure("the client does not take our kind of certificate"));
     }
-    let shared = GROUPS.iter().find_map(|(number, group)| Some((*number, *group, client.share(*number)?)));
+    let mut ours = core.groups(Role::Server);
+    let shared = ours.find_map(|(number, group)| Some((number, group, client.share(number)?)));
     let Some((group_number, group, share)) = shared else {
-        let common = GROUPS.iter().find(|(number, _)| message::has(client.groups, *number));
+        let common = core.groups(Role::Server).find(|(number, _)| message::has(client.groups, *number));
         let (_, group) = common.ok_or_else(|| failure("no group in common"))?;
         if retry.is_some() {
             return Err(abort(ILLEGAL_PARAMETER, "the key share that was asked for is not there"));
         }
-        return Ok(ask_again(core, Retry { suite: number, group: *group }, message));
+        return Ok(ask_again(core, Retry { suite: number, group }, message));
     };
     if retry.is_some_and(|retry| (retry.suite, retry.group) != (number, group)) {
         return Err(abort(ILLEGAL_PARAMETER, "a second ClientHello that contradicts the first"));
     }
     core.receive(message);
 
-    let agreement = core.fresh_key(group)?;
+    let (key, shared) = core.answer_share(group, share)?;
     let mut our_share = Vec::new();
-    hello::put_share(&mut our_share, group_number, agreement.public_key());
-    let shared = agree(agreement, share)?;
+    hello::put_share(&mut our_share, group_number, &key);
     let answer = ServerHello {
         version: DTLS_12,
         random: core.fresh_random(),

@@ -30,7 +30,10 @@ fn deliver(from: &mut Core, to: &mut Core, mut state: State) -> Result<State, Ab
 
 /// A client whose hello has no share that the server knows, and is then asked for `groups`' first.
 fn client_without_a_share(client: &mut Core, groups: &[u16]) -> State {
-    let State::AwaitServerHello(offer) = client.begin(Role::Client).unwrap() else { panic!() };
+    let State::AwaitServerHello(mut offer) = client.begin(Role::Client).unwrap() else { panic!() };
+    // What it had sent a share of, as far as it knows.
+    let other = if groups.contains(&29) { Group::P256 } else { Group::X25519 };
+    offer.agreements = vec![client.fresh_key(other).unwrap()];
     client.flight.clear();
     client.transcript.forget();
     client.next_seq = 0;
@@ -44,7 +47,7 @@ fn client_without_a_share(client: &mut Core, groups: &[u16]) -> State {
         groups: groups.to_vec(),
         schemes: registry::schemes(default_provider(), false),
         srtp: vec![7],
-        share: Some((0x6399, &[7; 100])),
+        shares: vec![(0x6399, vec![7; 100])],
     };
     let body = offered.write();
     client.send(0, message::CLIENT_HELLO, &body);
@@ -53,8 +56,9 @@ fn client_without_a_share(client: &mut Core, groups: &[u16]) -> State {
 
 #[test]
 fn a_server_asks_for_another_share() {
-    for (number, group) in GROUPS.into_iter().filter(|(_, group)| *group != Group::X25519) {
+    for (number, group) in GROUPS {
         let (mut client, mut server) = (core(1, Versions::Dtls13), core(2, Versions::Any));
+        client.post_quantum = PostQuantum::Offer;
         let waiting = client_without_a_share(&mut client, &[0x6399, number]);
         let state = server.begin(Role::Server).unwrap();
         let state = deliver(&mut client, &mut server, state).unwrap();
@@ -105,6 +109,37 @@ fn a_retry_must_make_sense() {
     assert_eq!(answer(Some(&[0, 23]), 0xC02B, Some(DTLS_13)), Err(ILLEGAL_PARAMETER), "a suite of DTLS 1.2");
     assert_eq!(answer(Some(&[0, 23]), 0x1301, None), Err(ILLEGAL_PARAMETER), "DTLS 1.2 has no such thing");
     assert_eq!(answer(Some(&[0]), 0x1301, Some(DTLS_13)), Err(DECODE_ERROR));
+}
+
+/// Runs a handshake; the sizes of the flights, without the records around them.
+fn run(client: &mut Core, server: &mut Core) -> Result<Vec<usize>, Abort> {
+    let mut states = [client.begin(Role::Client)?, server.begin(Role::Server)?].map(Some);
+    let mut sizes = Vec::new();
+    for turn in 0..3 {
+        let (from, to) = if turn % 2 == 0 { (&mut *client, &mut *server) } else { (&mut *server, &mut *client) };
+        sizes.push(from.flight.handshake_payloads().iter().map(|(_, payload)| payload.len()).sum());
+        let state = &mut states[1 - turn % 2];
+        *state = Some(deliver(from, to, state.take().unwrap())?);
+    }
+    assert!(states.iter().all(|state| state.as_ref().is_some_and(State::is_connected)));
+    Ok(sizes)
+}
+
+/// No choice costs a round trip, whatever the other side knows.
+#[test]
+fn post_quantum_keys_cost_no_round_trip() {
+    use PostQuantum::*;
+    for ours in [Accept, Offer, Off] {
+        for theirs in [Accept, Offer, Off] {
+            let (mut client, mut server) = (core(1, Versions::Any), core(2, Versions::Any));
+            (client.post_quantum, server.post_quantum) = (ours, theirs);
+            let sizes = run(&mut client, &mut server).unwrap();
+            assert_eq!(client.srtp, server.srtp);
+            // An encapsulation key there, and a ciphertext back.
+            assert_eq!(sizes[0] > 1184, ours == Offer, "{sizes:?}");
+            assert_eq!(sizes[1] > 1088 + 500, ours == Offer && theirs != Off, "{sizes:?}");
+        }
+    }
 }
 
 #[test]

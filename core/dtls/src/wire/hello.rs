@@ -273,7 +273,8 @@ pub(crate) struct Offered<'a> {
     pub groups: Vec<u16>,
     pub schemes: Vec<u16>,
     pub srtp: Vec<u16>,
-    pub share: Option<(u16, &'a [u8])>,
+    /// Groups and keys; empty without DTLS 1.3.
+    pub shares: Vec<(u16, Vec<u8>)>,
 }
 
 impl Offered<'_> {
@@ -299,8 +300,9 @@ impl Offered<'_> {
                 put_extension(out, RENEGOTIATION_INFO, |out| out.push(0));
                 put_extension(out, EC_POINT_FORMATS, |out| out.extend_from_slice(&[1, 0]));
             }
-            if let Some((group, key)) = self.share {
-                put_extension(out, KEY_SHARE, |out| prefixed::<2>(out, |out| put_share(out, group, key)));
+            if !self.shares.is_empty() {
+                let put = |out: &mut Vec<u8>| self.shares.iter().for_each(|(group, key)| put_share(out, *group, key));
+                put_extension(out, KEY_SHARE, |out| prefixed::<2>(out, put));
             }
             if let Some(cookie) = self.cookie_13 {
                 put_extension(out, COOKIE, |out| prefixed::<2>(out, |out| out.extend_from_slice(cookie)));
@@ -379,7 +381,7 @@ mod tests {
             groups: vec![29, 23],
             schemes: vec![0x0403],
             srtp: vec![7, 1],
-            share: Some((29, &[9; 32])),
+            shares: vec![(29, vec![9; 32])],
         };
         let body = offered.write();
         let hello = ClientHello::parse(&body).unwrap();

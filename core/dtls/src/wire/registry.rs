@@ -24,8 +24,11 @@ pub(crate) const SUITES_12_RSA: [(u16, Suite); 2] = [(0xC02F, AES_128), (0xC030,
 /// TLS_EMPTY_RENEGOTIATION_INFO_SCSV. RFC 5746 section 3.3.
 pub(crate) const RENEGOTIATION_SCSV: u16 = 0x00FF;
 
-/// RFC 8446 section 4.2.7.
-pub(crate) const GROUPS: [(u16, Group); 3] = [(29, Group::X25519), (23, Group::P256), (24, Group::P384)];
+/// Groups of DTLS 1.3. RFC 8446 section 4.2.7, draft-ietf-tls-ecdhe-mlkem.
+pub(crate) const GROUPS: [(u16, Group); 4] =
+    [(0x11EC, Group::X25519MlKem768), (29, Group::X25519), (23, Group::P256), (24, Group::P384)];
+/// Of DTLS 1.2.
+pub(crate) const GROUPS_12: [(u16, Group); 3] = [(29, Group::X25519), (23, Group::P256), (24, Group::P384)];
 
 /// RFC 5764 section 4.1.2, RFC 7714 section 14.2.
 pub(crate) const SRTP_PROFILES: [(u16, SrtpProfile); 3] =

@@ -187,6 +187,7 @@ impl PeerConnection {
         let mut dtls_config = wigwag_dtls::Config::new(certificate, config.provider);
         dtls_config.versions = config.dtls_versions;
         dtls_config.mtu = config.mtu;
+        dtls_config.post_quantum = config.post_quantum;
         dtls_config.key_log = config.key_log;
         let sctp_config = wigwag_sctp::Config {
             max_message_size: config.max_message_size.try_into().unwrap_or(usize::MAX),
