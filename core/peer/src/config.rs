@@ -71,6 +71,9 @@ pub struct Config {
     pub mtu: usize,
     /// The largest message that is accepted from the peer, in bytes.
     pub max_message_size: u64,
+    /// Whether descriptions carry what SCTP's handshake would tell (`a=sctp-init`, SNAP): with a peer that knows it, data channels open up to two round
+    /// trips earlier; others ignore it.
+    pub snap: bool,
     /// Bytes of messages that may wait to be sent before [`SendError::Full`](crate::SendError::Full).
     pub send_buffer: usize,
     /// Bytes that may wait for the application before the peer has to wait.
@@ -101,6 +104,7 @@ impl Config {
             key_log: None,
             mtu: DEFAULT_MTU,
             max_message_size: DEFAULT_MAX_MESSAGE_SIZE,
+            snap: true,
             send_buffer: 2 << 20,
             receive_window: 1 << 20,
             close_timeout: DEFAULT_CLOSE_TIMEOUT,

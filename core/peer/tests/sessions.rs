@@ -288,7 +288,9 @@ fn a_wrong_fingerprint_ends_it_before_anything_is_delivered() {
         pair.simulation.run_until(failed, MINUTE).unwrap();
         assert!(matches!(pair.simulation.machine(deceived).unwrap().pc.failure(), Some(Failure::Dtls(_))));
         pair.simulation.run_for(MINUTE).unwrap();
-        assert!(both(&pair.simulation, |app| app.heard() == 0 && app.opened.is_empty()));
+        assert!(both(&pair.simulation, |app| app.heard() == 0));
+        // The other was right to trust, and without a handshake of SCTP it may have sent before it was refused.
+        assert!(pair.simulation.machine(deceived).unwrap().opened.is_empty());
     }
 }
 

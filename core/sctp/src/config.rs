@@ -42,6 +42,9 @@ pub struct Config {
     pub sack_delay: Duration,
     /// How long nothing may be sent before a HEARTBEAT asks whether the peer is alive. 30 s.
     pub heartbeat_interval: Duration,
+    /// The packets travel inside DTLS, which notices a changed bit: those without a checksum are taken, and sent to a peer that takes
+    /// them (RFC 9653). Not to be set where packets travel otherwise. `false`.
+    pub zero_checksum: bool,
     /// Our first TSN; random if `None`, as it should be outside tests.
     pub initial_tsn: Option<u32>,
 }
@@ -64,6 +67,7 @@ impl Default for Config {
             rto_max: Duration::from_secs(3),
             sack_delay: Duration::from_millis(20),
             heartbeat_interval: Duration::from_secs(30),
+            zero_checksum: false,
             initial_tsn: None,
         }
     }

@@ -97,6 +97,11 @@ pub enum OpenError {
     LabelTooLong,
 }
 
+/// The peer's description has an INIT that is none, or one that forbids an association. RFC 9260 section 3.3.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the peer's INIT is malformed")]
+pub struct InvalidInit;
+
 /// Why a message was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {

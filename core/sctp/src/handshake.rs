@@ -45,7 +45,12 @@ impl Cookie {
         }
         bytes.extend_from_slice(&self.peer.outbound_streams.to_be_bytes());
         bytes.extend_from_slice(&self.peer.inbound_streams.to_be_bytes());
-        bytes.extend_from_slice(&[u8::from(self.peer.reconfig), u8::from(self.peer.forward_tsn), 0, 0]);
+        bytes.extend_from_slice(&[
+            u8::from(self.peer.reconfig),
+            u8::from(self.peer.forward_tsn),
+            u8::from(self.peer.zero_checksum),
+            0,
+        ]);
         bytes.extend_from_slice(&self.tie_tags.0.to_be_bytes());
         bytes.extend_from_slice(&self.tie_tags.1.to_be_bytes());
         let mac = provider.hmac_sha256(secret, &[&bytes]);
@@ -75,6 +80,7 @@ impl Cookie {
                 inbound_streams: halves(7).1,
                 reconfig: word(8) >> 24 != 0,
                 forward_tsn: word(8) >> 16 & 0xff != 0,
+                zero_checksum: word(8) >> 8 & 0xff != 0,
             },
             tie_tags: (word(9), word(10)),
         };
@@ -101,6 +107,7 @@ mod tests {
             initial_tsn: 77,
             reconfig: true,
             forward_tsn: false,
+            zero_checksum: true,
         };
         let made = Cookie { created: Instant(1 << 40), local_tag: 1, local_tsn: 2, peer, tie_tags: (5, 6) };
         let bytes = made.seal(provider, &[1; 32]);

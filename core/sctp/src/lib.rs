@@ -1,5 +1,5 @@
-//! SCTP over DTLS and WebRTC data channels: RFC 9260, 8261, 8831, 8832, with stream resets (6525) and partial
-//! reliability (3758). Sans-IO: packets and time are arguments.
+//! SCTP over DTLS and WebRTC data channels: RFC 9260, 8261, 8831, 8832, with stream resets (6525), partial
+//! reliability (3758), packets without a checksum (9653), and no handshake where descriptions carry the INITs (SNAP). Sans-IO: packets and time are arguments.
 //!
 //! An [`Association`] is one end. It is driven by the verbs that all machines of the engine share, in any order:
 //!
@@ -52,7 +52,7 @@ mod send;
 
 pub use association::Association;
 pub use config::{ChannelConfig, Config, Reliability, StreamParity};
-pub use event::{ChannelId, CloseReason, Event, OpenError, PayloadKind, SendError, State, Stats};
+pub use event::{ChannelId, CloseReason, Event, InvalidInit, OpenError, PayloadKind, SendError, State, Stats};
 
 /// What each held message or early piece counts against the receive window beside its bytes.
 pub const HELD_OVERHEAD: usize = 64;

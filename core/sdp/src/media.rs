@@ -1,5 +1,7 @@
 //! A media section as it stands, RFC 8866 section 5.14.
 
+use base64ct::{Base64, Encoding};
+
 use crate::attribute::Attributes;
 use crate::line::{Address, Bandwidth, OtherLine};
 use crate::values::Direction;
@@ -87,6 +89,18 @@ impl MediaDescription {
         self.attributes.value("max-message-size")?.parse().ok()
     }
 
+    /// The INIT chunk that the writer would send, so that SCTP needs no handshake. draft-hancke-tsvwg-snap.
+    pub fn sctp_init(&self) -> Option<Vec<u8>> {
+        let text = self.attributes.value("sctp-init")?.trim();
+        Base64::decode_vec(text).ok()
+    }
+
+    /// The INIT chunk that SCTP would send; see [`sctp_init`](Self::sctp_init).
+    pub fn set_sctp_init(&mut self, chunk: &[u8]) -> &mut Self {
+        self.attributes.add("sctp-init", Base64::encode_string(chunk));
+        self
+    }
+
     /// Each candidate as text, with its name: `candidate:1 1 udp ...`. RFC 8839 section 5.1.
     pub fn candidates(&self) -> impl Iterator<Item = &str> {
         self.attributes.all("candidate").filter(|candidate| candidate.value().is_some()).map(|it| it.text().trim_end())
@@ -148,9 +162,20 @@ mod tests {
     }
 
     #[test]
+    fn an_init_chunk_survives() {
+        let mut media = MediaDescription::new("application", "UDP/DTLS/SCTP", ["webrtc-datachannel"]);
+        assert_eq!(media.sctp_init(), None);
+        media.set_sctp_init(&[1, 0, 0, 4]);
+        assert_eq!(media.attributes.value("sctp-init"), Some("AQAABA=="));
+        assert_eq!(media.sctp_init(), Some(vec![1, 0, 0, 4]));
+    }
+
+    #[test]
     fn malformed_values_are_no_values() {
         let mut media = MediaDescription::new("application", "UDP/DTLS/SCTP", ["webrtc-datachannel"]);
         media.attributes.add("sctp-port", 65_536).add("max-message-size", "-1").add("mid", "").add_flag("msid");
+        media.attributes.add("sctp-init", "A*==");
+        assert_eq!(media.sctp_init(), None);
         assert_eq!((media.sctp_port(), media.max_message_size(), media.mid()), (None, None, None));
         assert_eq!(media.msids().count(), 0);
     }

@@ -173,6 +173,40 @@ fn scenario_26_a_peer_with_dtls_1_2_only() {
     });
 }
 
+/// A peer that knows nothing of SCTP's INIT in descriptions (SNAP): there is a handshake then, whichever side it is, and also if the line was lost
+/// only on the way back. What the line saves is a round trip and a half.
+#[test]
+fn scenario_26_a_peer_without_sctp_init() {
+    let ready = |seed, snap: [bool; 2], lost_on_the_way_back: bool| {
+        let configs = [1, 2].map(|side| {
+            let mut config = config(seed, side);
+            config.snap = snap[usize::from(side) - 1];
+            config.dtls_versions = DtlsVersions::Dtls13;
+            config
+        });
+        let edit = |sdp: String| match lost_on_the_way_back && sdp.contains("a=setup:passive") {
+            true => without(&sdp, &["a=sctp-init"]),
+            false => sdp,
+        };
+        let mut world = World::edited(seed, configs, edit);
+        // Before, so that the answerer's reply counts: a message there and back.
+        world.transfer(1, 10, MINUTE).unwrap();
+        let time = world.elapsed();
+        world.transfer(20, 2000, MINUTE).unwrap();
+        time
+    };
+    for_each_seed(3, |seed| {
+        let with = ready(seed, [true, true], false);
+        for snap in [[true, false], [false, true], [false, false]] {
+            let fallback = ready(seed, snap, false);
+            println!("{fallback:?} with a handshake, {with:?} without");
+            assert!(with + ROUND_TRIP <= fallback, "{with:?} is not earlier than {fallback:?}");
+            assert!(fallback <= with + 3 * ROUND_TRIP, "{snap:?}: {fallback:?} instead of {with:?}");
+        }
+        ready(seed, [true, true], true);
+    });
+}
+
 /// One side's description lacks what is newer than RTP itself: RTX, NACK, all header extensions. The call goes on without.
 #[test]
 fn scenario_26_a_peer_without_feedback_and_extensions() {

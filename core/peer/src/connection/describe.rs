@@ -127,6 +127,11 @@ impl PeerConnection {
             self.sctp.set_remote_port(sctp.port);
             self.sctp.set_peer_max_message_size(sctp.max_message_size);
             self.has_data = true;
+            // Ours went with the description that this one answers, or that answers this one.
+            if let Some(init) = sctp.init.filter(|_| self.snap) {
+                let taken = self.sctp.set_remote_init_chunk(&init);
+                tracing::debug!(?taken, "the peer's INIT came with its description");
+            }
             self.connect_sctp(now);
         }
         self.ice.set_remote_credentials(remote.credentials);
@@ -209,12 +214,19 @@ impl PeerConnection {
         self.check_negotiation_needed();
     }
 
+    /// Our INIT, while it may take the handshake's place; and as long as it has done so, since a later description may not differ.
+    fn sctp_init(&self) -> Option<Vec<u8>> {
+        let is_of_use = self.snap && (!self.sctp_started || self.sctp.skips_handshake());
+        is_of_use.then(|| self.sctp.local_init_chunk())
+    }
+
     fn local_transport(&self) -> LocalTransport {
         LocalTransport {
             credentials: self.ice.local_credentials().clone(),
             lite: self.ice_lite,
             fingerprint: self.fingerprint.clone(),
             max_message_size: self.max_message_size,
+            sctp_init: self.sctp_init(),
             candidates: self.ice.local_candidates().collect(),
             end_of_candidates: self.states.gathering == IceGatheringState::Complete,
         }

@@ -105,6 +105,7 @@ pub struct PeerConnection {
     ice_lite: bool,
     mtu: usize,
     max_message_size: u64,
+    snap: bool,
     close_timeout: std::time::Duration,
 
     negotiation: Negotiation,
@@ -197,6 +198,7 @@ impl PeerConnection {
             // Whether the peer is there is consent's to say: without a path nothing is answered, however long that lasts, and
             // a restart may find another.
             max_retransmits: None,
+            zero_checksum: true, // over DTLS
             ..Default::default()
         };
         Ok(Self {
@@ -214,6 +216,7 @@ impl PeerConnection {
             ice_lite: config.ice_lite,
             mtu: config.mtu,
             max_message_size: config.max_message_size,
+            snap: config.snap,
             close_timeout: config.close_timeout,
             fingerprint,
             untold: VecDeque::new(),

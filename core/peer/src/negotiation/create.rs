@@ -108,6 +108,10 @@ impl Negotiation {
             // A restart by the peer asks for credentials of ours that are new too. RFC 8445 section 9.
             transport.restart(self.restart.clone().unwrap_or_else(fresh));
         }
+        let offered = offer.remote.as_ref().and_then(|remote| remote.sctp.as_ref());
+        if offered.is_none_or(|sctp| sctp.init.is_none()) {
+            transport.sctp_init = None; // only in answer to the peer's
+        }
         let setup = if role == DtlsRole::Client { Setup::Active } else { Setup::Passive };
         Ok(self.create(SdpType::Answer, sections, &transport, setup))
     }

@@ -13,11 +13,13 @@ const UNSAID_SCTP_PORT: u16 = 5000;
 const MAX_CANDIDATES: usize = 256;
 
 /// What the peer says of its data channels.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RemoteSctp {
     pub port: u16,
     /// `usize::MAX` stands for any length.
     pub max_message_size: usize,
+    /// Its INIT, in place of a handshake.
+    pub init: Option<Vec<u8>>,
 }
 
 impl RemoteSctp {
@@ -26,7 +28,8 @@ impl RemoteSctp {
             0 => usize::MAX,
             bytes => bytes.try_into().unwrap_or(usize::MAX),
         };
-        Self { port: media.sctp_port().unwrap_or(UNSAID_SCTP_PORT), max_message_size }
+        let port = media.sctp_port().unwrap_or(UNSAID_SCTP_PORT);
+        Self { port, max_message_size, init: media.sctp_init() }
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct LocalTransport {
     pub lite: bool,
     pub fingerprint: Fingerprint,
     pub max_message_size: u64,
+    /// SCTP's INIT, if it may take the handshake's place.
+    pub sctp_init: Option<Vec<u8>>,
     pub candidates: Vec<Candidate>,
     pub end_of_candidates: bool,
 }
@@ -91,6 +93,9 @@ fn media(
     match &section.usage {
         Usage::Data => {
             media.attributes.add("sctp-port", 5000).add("max-message-size", transport.max_message_size);
+            if let Some(init) = &transport.sctp_init {
+                media.set_sctp_init(init);
+            }
         }
         Usage::Media(section) => {
             if let Some(transceiver) = section.transceiver.and_then(|id| transceivers.find(id)) {

@@ -14,6 +14,7 @@
 mod channels;
 mod idle;
 mod setup;
+mod snap;
 mod teardown;
 mod transmit;
 
@@ -31,6 +32,7 @@ use crate::packet::chunk::{
     RE_CONFIG, REFLECTED_TAG, SACK, SHUTDOWN, SHUTDOWN_ACK, SHUTDOWN_COMPLETE, parse_shutdown,
 };
 use crate::packet::forward_tsn::ForwardTsn;
+use crate::packet::init::Init;
 use crate::packet::reconfig::{self as wire, Parameter};
 use crate::packet::sack::Sack;
 use crate::packet::{Malformed, Packet, RawChunk, Unknown, init};
@@ -89,6 +91,11 @@ pub struct Association {
     /// What cookies are sealed with.
     secret: [u8; 32],
     peer: Option<Peer>,
+    /// The peer's INIT, which came with its description.
+    remote_init: Option<Init>,
+    /// Established by what the descriptions said, and nothing heard from the peer yet.
+    unproven: bool,
+    skipped_handshake: bool,
     send: Send,
     reconfig: Reconfig,
     channels: Channels,
@@ -138,6 +145,8 @@ struct Peer {
     tag: u32,
     /// The streams that we may use.
     streams: u32,
+    /// It takes packets without a checksum, and ours are in DTLS.
+    zero_checksum: bool,
     cookie: Vec<u8>,
     receive: Receive,
 }
@@ -180,6 +189,9 @@ impl Association {
             local_tsn,
             secret,
             peer: None,
+            remote_init: None,
+            unproven: false,
+            skipped_handshake: false,
             reconfig: Reconfig::default(),
             events: VecDeque::new(),
             early_messages: VecDeque::new(),
@@ -243,7 +255,7 @@ impl Association {
     /// A packet arrived. Whatever is wrong with it is counted in [`Stats`], and has no other effect.
     pub fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
         self.advance(now);
-        let packet = match Packet::parse(packet) {
+        let packet = match Packet::parse(packet, self.config.zero_checksum) {
             Ok(packet) => packet,
             Err(Malformed::TooShort) => return self.stats.malformed += 1,
             Err(Malformed::Checksum) => return self.stats.bad_checksum += 1,
@@ -255,6 +267,9 @@ impl Association {
             return self.stats.bad_tag += 1;
         }
         self.stats.packets_received += 1;
+        if self.phase == Phase::New && self.remote_init.is_some() {
+            self.connect(now); // the peer's packets may come before our own start
+        }
         let mut chunks = packet.chunks;
         while let Some(chunk) = chunks.next() {
             if self.handle_chunk(now, &packet, chunk) == Then::Stop {
@@ -281,6 +296,7 @@ impl Association {
     }
 
     fn handle_chunk(&mut self, now: Instant, packet: &Packet<'_>, chunk: RawChunk<'_>) -> Then {
+        self.unproven &= matches!(chunk.kind, INIT | COOKIE_ECHO);
         match (chunk.kind, self.phase) {
             (INIT, _) => self.handle_init(now, chunk.value),
             (COOKIE_ECHO, _) => return self.handle_cookie_echo(now, packet.verification_tag, chunk.value),

@@ -23,7 +23,12 @@ impl Association {
     /// Starts the handshake. Both sides may, at once or not; one that doesn't just answers.
     pub fn connect(&mut self, now: Instant) {
         self.advance(now);
-        if self.phase == Phase::New && !self.closing {
+        if self.phase != Phase::New || self.closing {
+            return;
+        }
+        if let Some(init) = self.remote_init.take() {
+            self.skip_handshake(init);
+        } else {
             self.phase = Phase::CookieWait;
             self.due.init = true;
         }
@@ -39,6 +44,7 @@ impl Association {
             initial_tsn: self.local_tsn,
             reconfig: true,
             forward_tsn: true,
+            zero_checksum: self.config.zero_checksum,
         }
     }
 
@@ -55,7 +61,9 @@ impl Association {
         match self.phase {
             Phase::Closed => return,
             // The same tag and TSN as in our own INIT, so that both handshakes make one association.
+            // And if the peer does not know that it could do without: the same, too.
             Phase::New | Phase::CookieWait => {}
+            Phase::Established if self.unproven => {}
             Phase::CookieEchoed => tie_tags = self.tags(),
             Phase::ShutdownAckSent => {
                 self.due.shutdown_ack = true; // section 9.2
@@ -93,10 +101,11 @@ impl Association {
     }
 
     /// The peer is known, and data can be numbered.
-    fn meet(&mut self, init: Init, cookie: Vec<u8>) {
+    pub(super) fn meet(&mut self, init: Init, cookie: Vec<u8>) {
         let receive =
             Receive::new(init.initial_tsn, self.receive_window(), self.config.max_message_size, self.config.sack_delay);
-        self.peer = Some(Peer { tag: init.tag, streams: init.inbound_streams.into(), cookie, receive });
+        let zero_checksum = self.config.zero_checksum && init.zero_checksum;
+        self.peer = Some(Peer { tag: init.tag, streams: init.inbound_streams.into(), zero_checksum, cookie, receive });
         self.send.start(self.local_tsn, init.a_rwnd, init.forward_tsn);
         self.reconfig.start(self.local_tsn, init.initial_tsn, init.reconfig);
     }
@@ -132,7 +141,9 @@ impl Association {
                 self.meet(cookie.peer, Vec::new());
                 self.acknowledge_cookie()
             }
-            (Phase::CookieEchoed, true, false) => {
+            (Phase::CookieEchoed, true, false) | (Phase::Established, true, false)
+                if self.phase == Phase::CookieEchoed || self.unproven =>
+            {
                 self.send.repeat_all();
                 self.meet_again(cookie.peer);
                 self.acknowledge_cookie()
@@ -160,6 +171,7 @@ impl Association {
         if let Some(peer) = &mut self.peer {
             peer.tag = init.tag;
             peer.streams = init.inbound_streams.into();
+            peer.zero_checksum = self.config.zero_checksum && init.zero_checksum;
             peer.receive = Receive::new(init.initial_tsn, window, self.config.max_message_size, self.config.sack_delay);
         }
         self.reconfig.start(self.local_tsn, init.initial_tsn, init.reconfig);

@@ -6,7 +6,7 @@ use super::{Association, Phase};
 use crate::packet::chunk::{
     CAUSE_UNRECOGNIZED_CHUNK, COOKIE_ACK, COOKIE_ECHO, ERROR, HEARTBEAT, HEARTBEAT_ACK, INIT, SHUTDOWN, SHUTDOWN_ACK,
 };
-use crate::packet::{Writer, init};
+use crate::packet::{Checksum, Writer, init};
 
 /// Answers that travel alone and may wait; more are dropped, as if they were lost.
 const MAX_REPLIES: usize = 4;
@@ -95,6 +95,7 @@ impl Association {
         // When both sides start, the COOKIE ECHO goes before the INIT ACK: the first packet of a batch sets the room of the others, and
         // data should fit behind the cookie.
         let cookie_first = self.phase == Phase::CookieEchoed && self.due.cookie_echo;
+        let mut checksum = Checksum::Crc32c;
         let tag = if let Some(reply) = self.due.replies.first().filter(|_| !cookie_first) {
             packet.chunk_of(reply.kind, reply.flags, &reply.value);
             self.due.replies.remove(0).tag
@@ -102,14 +103,20 @@ impl Association {
             self.write_init(now, &mut packet);
             0
         } else {
+            // RFC 9653 section 5.2: a COOKIE ECHO has its checksum, as has an INIT.
+            let may_be_zero = !(self.phase == Phase::CookieEchoed && self.due.cookie_echo);
             self.write_chunks(now, &mut packet);
-            self.peer.as_ref()?.tag
+            let peer = self.peer.as_ref()?;
+            if may_be_zero && peer.zero_checksum {
+                checksum = Checksum::Zero;
+            }
+            peer.tag
         };
         if packet.is_empty() {
             return None;
         }
         self.stats.packets_sent += 1;
-        Some(packet.finish(self.config.local_port, self.config.remote_port, tag))
+        Some(packet.finish(self.config.local_port, self.config.remote_port, tag, checksum))
     }
 
     /// How long the next packet is at least, if it is one of new data and nothing else: whether it can follow in a batch

@@ -17,8 +17,12 @@ const STATE_COOKIE: u16 = 7;
 const UNRECOGNIZED_PARAMETER: u16 = 8;
 /// IPv4 Address, IPv6 Address, Cookie Preservative, Host Name Address, Supported Address Types: known, and of no use over DTLS (RFC 8261 section 5).
 const IGNORED: [u16; 5] = [5, 6, 9, 11, 12];
-/// Zero Checksum Acceptable (RFC 9653), and the ones of SCTP-AUTH (RFC 4895) and dynamic addresses (RFC 5061), which RFC 8831 does not use.
-const IGNORED_EXTENSIONS: [u16; 5] = [0x8001, 0x8002, 0x8003, 0x8004, 0xc006];
+/// The ones of SCTP-AUTH (RFC 4895) and dynamic addresses (RFC 5061), which RFC 8831 does not use.
+const IGNORED_EXTENSIONS: [u16; 4] = [0x8002, 0x8003, 0x8004, 0xc006];
+/// Zero Checksum Acceptable. RFC 9653 section 4.
+const ZERO_CHECKSUM_ACCEPTABLE: u16 = 0x8001;
+/// The error detection method that goes with it: DTLS. RFC 9653 section 6.1.
+const ERROR_DETECTION_BY_DTLS: u32 = 1;
 /// Supported Extensions. RFC 5061 section 4.2.7.
 const SUPPORTED_EXTENSIONS: u16 = 0x8008;
 /// Forward-TSN-Supported. RFC 3758 section 3.1.
@@ -40,6 +44,8 @@ pub(crate) struct Init {
     pub reconfig: bool,
     /// FORWARD-TSN is understood. RFC 3758.
     pub forward_tsn: bool,
+    /// Packets without a checksum are taken, since DTLS has one. RFC 9653.
+    pub zero_checksum: bool,
 }
 
 /// An INIT or INIT ACK as it was received.
@@ -64,6 +70,7 @@ impl Init {
             initial_tsn: u32::from_be_bytes([n0, n1, n2, n3]),
             reconfig: false,
             forward_tsn: false,
+            zero_checksum: false,
         };
         if init.tag == 0 || init.outbound_streams == 0 || init.inbound_streams == 0 || init.a_rwnd < 1500 {
             return None;
@@ -75,6 +82,9 @@ impl Init {
                 SUPPORTED_EXTENSIONS => {
                     init.reconfig |= value.contains(&RE_CONFIG);
                     init.forward_tsn |= value.contains(&FORWARD_TSN);
+                }
+                ZERO_CHECKSUM_ACCEPTABLE => {
+                    init.zero_checksum = take_u32(value).is_some_and(|(method, _)| method == ERROR_DETECTION_BY_DTLS);
                 }
                 FORWARD_TSN_SUPPORTED => init.forward_tsn = true,
                 UNRECOGNIZED_PARAMETER => {}
@@ -114,6 +124,9 @@ impl Init {
             push_parameter(&mut value, FORWARD_TSN_SUPPORTED, &[]);
         }
         push_parameter(&mut value, SUPPORTED_EXTENSIONS, extensions.get(..count).unwrap_or_default());
+        if self.zero_checksum {
+            push_parameter(&mut value, ZERO_CHECKSUM_ACCEPTABLE, &ERROR_DETECTION_BY_DTLS.to_be_bytes());
+        }
         if let Some(cookie) = cookie {
             push_parameter(&mut value, STATE_COOKIE, cookie);
         }
@@ -159,8 +172,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn init_survives(tag in 1..u32::MAX, a_rwnd in 1500..u32::MAX, streams in 1..u16::MAX, tsn: u32, reconfig: bool, forward_tsn: bool, cookie: Option<Vec<u8>>) {
-            let init = Init { tag, a_rwnd, outbound_streams: streams, inbound_streams: 9, initial_tsn: tsn, reconfig, forward_tsn };
+        fn init_survives(tag in 1..u32::MAX, a_rwnd in 1500..u32::MAX, streams in 1..u16::MAX, tsn: u32, reconfig: bool, forward_tsn: bool, zero_checksum: bool, cookie: Option<Vec<u8>>) {
+            let init = Init { tag, a_rwnd, outbound_streams: streams, inbound_streams: 9, initial_tsn: tsn, reconfig, forward_tsn, zero_checksum };
             let value = init.to_value(cookie.as_deref(), &[]);
             let read = Init::parse(&value).unwrap();
             prop_assert_eq!(read.init, init);
@@ -183,6 +196,7 @@ mod tests {
             initial_tsn: 0,
             reconfig: false,
             forward_tsn: false,
+            zero_checksum: false,
         };
         let mut value = init.to_value(None, &[]);
         push_parameter(&mut value, 0x8777, b"skipped in silence");

@@ -18,7 +18,7 @@ pub(crate) mod reconfig;
 pub(crate) mod sack;
 mod writer;
 
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Checksum, Writer};
 
 /// The common header.
 pub(crate) const HEADER: usize = 12;
@@ -42,10 +42,12 @@ pub(crate) enum Malformed {
 }
 
 impl<'a> Packet<'a> {
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    /// `zero_checksum`: a checksum of zero stands for none. RFC 9653 section 5.3.
+    pub fn parse(bytes: &'a [u8], zero_checksum: bool) -> Result<Self, Malformed> {
         let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return Err(Malformed::TooShort) };
         let [s0, s1, d0, d1, t0, t1, t2, t3, checksum @ ..] = *header;
-        if checksum != checksum_of(bytes) {
+        let unchecked = zero_checksum && checksum == [0; 4];
+        if !unchecked && checksum != checksum_of(bytes) {
             return Err(Malformed::Checksum);
         }
         Ok(Self {
@@ -172,7 +174,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_walked(bytes: Vec<u8>) {
-            let _ = Packet::parse(&bytes);
+            let _ = Packet::parse(&bytes, bytes.len() % 2 == 0);
             let taken: usize = Chunks(&bytes).map(|chunk| chunk.whole.len()).sum();
             prop_assert!(taken <= bytes.len());
             let _ = Parameters(&bytes).count();
@@ -185,8 +187,8 @@ mod tests {
             for (kind, flags, value) in &chunks {
                 prop_assert!(writer.chunk(*kind, *flags, value.len(), |out| out.copy_from_slice(value)));
             }
-            let len = writer.finish(1, 2, tag);
-            let packet = Packet::parse(&room[..len]).unwrap();
+            let len = writer.finish(1, 2, tag, Checksum::Crc32c);
+            let packet = Packet::parse(&room[..len], false).unwrap();
             prop_assert_eq!((packet.source_port, packet.destination_port, packet.verification_tag), (1, 2, tag));
             let read: Vec<_> = packet.chunks.map(|chunk| (chunk.kind, chunk.flags, chunk.value.to_vec())).collect();
             prop_assert_eq!(read, chunks);
@@ -197,9 +199,21 @@ mod tests {
             let mut room = [0; 64];
             let mut writer = Writer::new(&mut room).unwrap();
             writer.chunk(7, 0, 4, |out| out.copy_from_slice(b"abcd"));
-            let len = writer.finish(5000, 5000, tag);
+            let len = writer.finish(5000, 5000, tag, Checksum::Crc32c);
             room[bit / 8] ^= 1 << (bit % 8);
-            prop_assert!(Packet::parse(&room[..len]).is_err());
+            prop_assert!(Packet::parse(&room[..len], false).is_err());
+        }
+
+        #[test]
+        fn a_checksum_of_zero_is_taken_from_who_may(tag: u32) {
+            let mut room = [0; 64];
+            let mut writer = Writer::new(&mut room).unwrap();
+            writer.chunk(7, 0, 4, |out| out.copy_from_slice(b"abcd"));
+            let len = writer.finish(5000, 5000, tag, Checksum::Zero);
+            prop_assert!(Packet::parse(&room[..len], true).is_ok());
+            prop_assert!(Packet::parse(&room[..len], false).is_err());
+            room[8] ^= 1;
+            prop_assert!(Packet::parse(&room[..len], true).is_err(), "zero, or right");
         }
     }
 }
