@@ -36,7 +36,8 @@ fn talk(pair: &mut Pair) -> Duration {
     let now = pair.now();
     pair.end_mut(0).close(now);
     pair.until(MINUTE, |pair| pair.both(|end| end.state() == State::Closed));
-    assert!(pair.end(1).events.contains(&Event::Closed { reason: CloseReason::Remote }));
+    let reasons = [0, 1].map(|end| pair.end(end).events.last().cloned());
+    assert_eq!(reasons, [CloseReason::Local, CloseReason::Remote].map(|reason| Some(Event::Closed { reason })));
     for end in [0, 1] {
         let connected = pair.end(end).events.iter().filter(|event| **event == Event::Connected).count();
         assert_eq!(connected, 1, "end {end}");

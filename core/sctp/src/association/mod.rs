@@ -305,7 +305,7 @@ impl Association {
                 self.finish(CloseReason::RemoteAbort);
                 return Then::Stop;
             }
-            (_, Phase::Closed) => return self.answer_after_the_end(chunk.kind),
+            (_, Phase::Closed) => return self.answer_after_the_end(packet),
             (INIT_ACK, Phase::CookieWait) => self.handle_init_ack(now, chunk.value),
             (ERROR, Phase::CookieEchoed) => self.handle_setup_error(chunk.value),
             (_, Phase::New | Phase::CookieWait) => return Then::Stop,

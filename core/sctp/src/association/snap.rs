@@ -54,5 +54,8 @@ impl Association {
         self.phase = Phase::CookieEchoed;
         self.establish();
         (self.unproven, self.skipped_handshake) = (true, true);
+        // The handshake would have measured the round trip, and would have made who has nothing to say speak: the peer may wait for that
+        // as a sign that its last flight of DTLS arrived.
+        self.heartbeat_is_due(self.now);
     }
 }

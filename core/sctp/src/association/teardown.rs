@@ -4,6 +4,7 @@ use wigwag_proto::Instant;
 
 use super::transmit::Reply;
 use super::{Association, Phase, Then, Timers};
+use crate::packet::Packet;
 use crate::packet::chunk::{ABORT, CAUSE_USER_ABORT, SHUTDOWN_ACK, SHUTDOWN_COMPLETE};
 use crate::packet::init::push_parameter;
 use crate::{CloseReason, Event};
@@ -57,6 +58,7 @@ impl Association {
             Phase::ShutdownReceived => {
                 self.phase = Phase::ShutdownAckSent;
                 self.due.shutdown_ack = true;
+                self.stop_heartbeats();
                 self.timers.guard = Some(self.now + self.config.rto_max * 5);
             }
             _ => {}
@@ -76,11 +78,17 @@ impl Association {
                 self.phase = Phase::ShutdownAckSent;
                 self.due.shutdown = false;
                 self.due.shutdown_ack = true;
+                self.stop_heartbeats();
                 self.timers.shutdown = None;
             }
             Phase::ShutdownAckSent => self.due.shutdown_ack = true,
             _ => {}
         }
+    }
+
+    /// The peer may be gone any moment, and would answer a question with an ABORT. Section 8.4.
+    fn stop_heartbeats(&mut self) {
+        (self.heartbeat, self.timers.heartbeat, self.due.heartbeat) = (None, None, false);
     }
 
     pub(super) fn handle_shutdown_ack(&mut self) {
@@ -108,13 +116,14 @@ impl Association {
     }
 
     /// The peer still talks to an association that is over. Sections 8.4 and 8.5.1.
-    pub(super) fn answer_after_the_end(&mut self, kind: u8) -> Then {
+    pub(super) fn answer_after_the_end(&mut self, packet: &Packet<'_>) -> Then {
         // The peer's tag is still known, so that it need not be content with its own reflected (sctp-proto isn't).
         let Some(tag) = self.peer.as_ref().map(|peer| peer.tag) else { return Then::Stop };
-        let kind = match kind {
-            SHUTDOWN_COMPLETE => return Then::Stop,
-            SHUTDOWN_ACK => SHUTDOWN_COMPLETE,
-            _ => ABORT,
+        let has = |kind| { packet.chunks }.any(|chunk| chunk.kind == kind);
+        let kind = match () {
+            () if has(SHUTDOWN_COMPLETE) => return Then::Stop,
+            () if has(SHUTDOWN_ACK) => SHUTDOWN_COMPLETE,
+            () => ABORT,
         };
         self.due.reply(Reply { tag, kind, flags: 0, value: Vec::new() });
         Then::Stop
