@@ -194,16 +194,18 @@ impl CheckList {
 
     /// RFC 8445 section 6.1.4.2: triggered checks, then the most important that waits, then the most important frozen
     /// one whose foundation is not being tried.
-    pub(crate) fn next(&self, ordinary: bool) -> Option<PairId> {
-        let waiting = |id: &&PairId| self.get(**id).is_some_and(|pair| pair.state == PairState::Waiting);
+    /// Those that may not be checked yet, since a relay has not said yes, are left out.
+    pub(crate) fn next(&self, ordinary: bool, may: impl Fn(&Pair) -> bool) -> Option<PairId> {
+        let waits = |pair: &Pair| pair.state == PairState::Waiting && may(pair);
+        let waiting = |id: &&PairId| self.get(**id).is_some_and(waits);
         if let Some(&triggered) = self.triggered.iter().find(waiting) {
             return Some(triggered);
         }
         if !ordinary {
             return None;
         }
-        let waits = self.pairs.iter().find(|pair| pair.state == PairState::Waiting);
-        waits.or_else(|| self.pairs.iter().find(|pair| self.may_thaw(pair))).map(|pair| pair.id)
+        let first = self.pairs.iter().find(|pair| waits(pair));
+        first.or_else(|| self.pairs.iter().find(|pair| self.may_thaw(pair) && may(pair))).map(|pair| pair.id)
     }
 
     fn may_thaw(&self, frozen: &Pair) -> bool {
@@ -290,13 +292,13 @@ mod tests {
         let worse = list.insert(path(1), (0, 0), true, 1, 1);
         let better = list.insert(path(2), (0, 0), true, 2, 2);
         let other = list.insert(path(3), (0, 1), true, 1, 2);
-        assert_eq!(list.next(true), Some(other));
+        assert_eq!(list.next(true, |_| true), Some(other));
         list.start(other, check());
-        assert_eq!(list.next(true), Some(worse), "it came first, and waits");
+        assert_eq!(list.next(true, |_| true), Some(worse), "it came first, and waits");
         list.start(worse, check());
-        assert_eq!(list.next(true), None);
+        assert_eq!(list.next(true, |_| true), None);
         list.thaw((0, 0));
-        assert_eq!(list.next(true), Some(better));
+        assert_eq!(list.next(true, |_| true), Some(better));
     }
 
     #[test]
@@ -305,9 +307,9 @@ mod tests {
         let low = list.insert(path(1), (0, 0), true, 1, 1);
         let high = list.insert(path(2), (1, 0), true, 9, 9);
         list.trigger(low);
-        assert_eq!(list.next(true), Some(low));
+        assert_eq!(list.next(true, |_| true), Some(low));
         list.start(low, check());
-        assert_eq!(list.next(true), Some(high));
-        assert_eq!(list.next(false), None);
+        assert_eq!(list.next(true, |_| true), Some(high));
+        assert_eq!(list.next(false, |_| true), None);
     }
 }

@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::server::{IceServer, TransportPolicy};
+
 /// What a program may choose; the defaults are right for WebRTC.
 ///
 /// ```
@@ -52,6 +54,12 @@ pub struct Config {
     pub include_link_local: bool,
     /// The ports to gather from: any.
     pub ports: Option<RangeInclusive<u16>>,
+    /// The servers to ask: none.
+    pub servers: Vec<IceServer>,
+    /// How long a server may take to answer before gathering ends without it: 5 s.
+    pub server_timeout: Duration,
+    /// Which candidates may be used: all.
+    pub transport_policy: TransportPolicy,
 }
 
 impl Default for Config {
@@ -77,6 +85,9 @@ impl Default for Config {
             include_loopback: false,
             include_link_local: false,
             ports: None,
+            servers: Vec::new(),
+            server_timeout: Duration::from_secs(5),
+            transport_policy: TransportPolicy::All,
         }
     }
 }

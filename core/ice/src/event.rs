@@ -1,6 +1,7 @@
 //! What an agent tells: the application, and whoever routes datagrams to it.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use wigwag_proto::UdpPath;
 use wigwag_stun::TransactionId;
@@ -17,6 +18,17 @@ const MAX_EVENTS: usize = 256;
 pub enum Event {
     /// A candidate to tell the other side, whether it was gathered or handed in.
     LocalCandidate(Candidate),
+    /// A server brought no candidate, or a relayed one is gone: `icecandidateerror` of webrtc-pc section 4.8.2.
+    CandidateError {
+        /// The server.
+        url: String,
+        /// The socket that it was asked from, if there was one.
+        local: Option<SocketAddr>,
+        /// 300 to 699, of STUN; 701: it can't be reached or does not answer.
+        code: u16,
+        /// For people.
+        text: String,
+    },
     /// Gathering brings no more candidates.
     GatheringComplete,
     /// The connection's state is another now.

@@ -14,6 +14,7 @@ use wigwag_proto::{Answer, Instant, Interface, Outcome, Request, RequestId};
 
 use crate::config::Config;
 use crate::event::GatheringState;
+use crate::server::TransportPolicy;
 
 /// Sockets of one agent, gathered and handed in; a host with more addresses than that is served well enough.
 pub(crate) const MAX_SOCKETS: usize = 32;
@@ -36,7 +37,9 @@ pub(crate) struct Gatherer {
     binding: Vec<(RequestId, IpAddr)>,
     /// When the adaptor has taken too long; counted from when it could first know of a request.
     deadline: Option<Instant>,
-    next_id: u32,
+    pub(crate) next_id: u32,
+    /// Addresses that are asked from without a socket of their own: where only relayed candidates are told.
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 impl Gatherer {
@@ -48,6 +51,7 @@ impl Gatherer {
             binding: Vec::new(),
             deadline: None,
             next_id: 0,
+            addresses: Vec::new(),
         }
     }
 
@@ -97,6 +101,11 @@ impl Gatherer {
     }
 
     fn bind(&mut self, now: Instant, interfaces: &[Interface], config: &Config, bound: &[SocketAddr]) {
+        if config.transport_policy == TransportPolicy::Relay {
+            let wanted = interfaces.iter().map(|interface| interface.address);
+            self.addresses = wanted.filter(|address| is_wanted(*address, config)).collect();
+            return;
+        }
         for &Interface { address, .. } in interfaces {
             let known = bound.iter().any(|local| local.ip() == address)
                 || self.binding.iter().any(|&(_, asked)| asked == address);
@@ -111,8 +120,8 @@ impl Gatherer {
         }
     }
 
-    /// Whether gathering has just come to its end.
-    pub(crate) fn finish(&mut self, now: Instant) -> bool {
+    /// Whether gathering has just come to its end; not while servers are `busy`.
+    pub(crate) fn finish(&mut self, now: Instant, busy: bool) -> bool {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.watching = None;
             self.binding.clear();
@@ -121,7 +130,7 @@ impl Gatherer {
             return false;
         }
         self.deadline = None;
-        let ends = self.state == GatheringState::Gathering;
+        let ends = self.state == GatheringState::Gathering && !busy;
         if ends {
             self.state = GatheringState::Complete;
         }

@@ -23,10 +23,13 @@
 //! - [`credentials`]: [`Credentials`], the user fragment and the password;
 //! - [`config`]: [`Config`], every number that may be chosen;
 //! - [`mdns`]: [`Mdns`](mdns::Mdns), names that stand for addresses on the same link;
+//! - [`server`]: [`IceServer`], the STUN and TURN servers that are asked;
+//! - [`wire`]: [`Wire`], how the datagrams of a path travel: by themselves, or through a relay;
 //! - [`event`]: [`Event`], what the application hears, and [`EndpointEvent`], what whoever routes datagrams hears.
 //!
-//! A host behind a NAT that lets nobody in needs servers (STUN, TURN): those are not here yet. With a peer that has a
-//! public address it works all the same, since checks from behind the NAT make peer-reflexive candidates.
+//! A host behind a NAT asks servers (STUN) how it is seen, and those that relay for it (TURN, over UDP, TCP or TLS) for an
+//! address where it can be reached whatever the NAT is. A relayed address is a socket like any other here: pairs are made with it,
+//! checks leave from it, and [`Agent::wire`] says what is put around its datagrams.
 #![forbid(unsafe_code)]
 // Bytes from the network decide many an index: none may panic.
 #![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
@@ -40,7 +43,10 @@ pub mod credentials;
 pub mod event;
 mod gather;
 pub mod mdns;
+mod relay;
+pub mod server;
 mod validated;
+pub mod wire;
 mod write;
 
 pub use agent::{Agent, PairStats, SocketError, Stats};
@@ -49,6 +55,8 @@ pub use checklist::PairState;
 pub use config::Config;
 pub use credentials::{Credentials, UFRAG_LEN};
 pub use event::{ConnectionState, EndpointEvent, Event, GatheringState, Key};
+pub use server::{IceServer, ParseUriError, ServerKind, ServerTransport, ServerUri, TransportPolicy};
+pub use wire::{MAX_RELAY_OVERHEAD, Wire};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wigwag_crypto::Provider;
 use wigwag_dtls::Certificate;
+use wigwag_ice::{IceServer, TransportPolicy};
 use wigwag_proto::WallClock;
 
 /// The UDP payload that every path is expected to carry: what libwebrtc uses, and below IPv6's minimum.
@@ -18,7 +19,8 @@ pub const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 #[non_exhaustive]
 pub enum Gathering {
     /// Only from the sockets that the caller hands in with
-    /// [`add_udp_socket`](crate::PeerConnection::add_udp_socket). Nothing is requested.
+    /// [`add_udp_socket`](crate::PeerConnection::add_udp_socket), and from [servers](Config::ice_servers). Nothing is requested but what
+    /// those take.
     #[default]
     Sockets,
     /// The engine asks the adaptor for the interfaces and for a socket on each
@@ -56,6 +58,11 @@ pub struct Config {
     pub gathering: Gathering,
     /// ICE-lite: for a server with public addresses, which only answers checks. RFC 8445 section 2.5.
     pub ice_lite: bool,
+    /// STUN and TURN servers, as `iceServers` of webrtc-pc: the adaptor is asked for names, sockets and streams to reach them, with
+    /// [`Gathering::Sockets`], too.
+    pub ice_servers: Vec<IceServer>,
+    /// Which candidates may be used: all, or relayed ones only.
+    pub ice_transport_policy: TransportPolicy,
     /// The timings and bounds of ICE, and which addresses are gathered; the defaults are right for WebRTC.
     pub ice: wigwag_ice::Config,
     /// Which versions of DTLS are spoken.
@@ -98,6 +105,8 @@ impl Config {
             wall_clock: WallClock::default(),
             gathering: Gathering::default(),
             ice_lite: false,
+            ice_servers: Vec::new(),
+            ice_transport_policy: TransportPolicy::All,
             ice: wigwag_ice::Config::default(),
             dtls_versions: DtlsVersions::default(),
             post_quantum: PostQuantum::default(),

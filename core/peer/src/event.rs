@@ -1,5 +1,7 @@
 //! What happened, for the application.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 
 use crate::negotiation::IceCandidate;
@@ -21,6 +23,17 @@ pub enum Event {
     IceGatheringStateChange(IceGatheringState),
     /// A candidate of ours, to be told to the peer (trickle, RFC 8838).
     IceCandidate(IceCandidate),
+    /// A STUN or TURN server brought no candidate, or a relayed one is gone: `icecandidateerror`. webrtc-pc section 4.8.2.
+    IceCandidateError {
+        /// The server.
+        url: String,
+        /// The socket that it was asked from, if there was one.
+        address: Option<SocketAddr>,
+        /// 300 to 699, as STUN numbers them; 701: the server can't be reached, or does not answer.
+        error_code: u16,
+        /// For people.
+        error_text: String,
+    },
     /// The path to the peer changed its state.
     IceConnectionStateChange(IceConnectionState),
     /// The connection changed its state.

@@ -56,7 +56,10 @@ pub use wigwag_crypto::default_provider;
 pub use wigwag_crypto::rust_crypto;
 pub use wigwag_crypto::{CryptoProvider, Provider};
 pub use wigwag_dtls::{Certificate, CertificateError, Fingerprint, Version as DtlsVersion};
-pub use wigwag_ice::{Candidate, Config as IceConfig, EndpointEvent, Key, SocketError};
+pub use wigwag_ice::{
+    Candidate, Config as IceConfig, EndpointEvent, IceServer, Key, ParseUriError, ServerUri, SocketError,
+    TransportPolicy,
+};
 pub use wigwag_media::{
     InboundStats, LastSenderReport, OutboundStats, PacketExtensions, Rid, RtpIn, RtpOut, Splice, WriteError,
 };

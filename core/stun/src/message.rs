@@ -273,6 +273,11 @@ impl<'a> Message<'a> {
         self.xor_address(AttributeType::XOR_MAPPED_ADDRESS).or_else(|| self.address(AttributeType::MAPPED_ADDRESS))
     }
 
+    /// The address in the value of an attribute of this message, where that is XORed.
+    pub fn xored(&self, value: &[u8]) -> Option<SocketAddr> {
+        Some(xor(parse_address(value)?, self.transaction))
+    }
+
     /// XOR-RELAYED-ADDRESS: an allocation's own address.
     pub fn relayed_address(&self) -> Option<SocketAddr> {
         self.xor_address(AttributeType::XOR_RELAYED_ADDRESS)

@@ -8,10 +8,12 @@
 //! - `receive`: checks and answers that come in;
 //! - `nominate`: which valid pair is taken;
 //! - `timers`: what happens when nothing comes in;
+//! - `relay`: what STUN and TURN servers tell, and what goes through them;
 //! - `transmit`: what leaves.
 
 mod nominate;
 mod receive;
+mod relay;
 mod session;
 mod timers;
 mod transmit;
@@ -23,7 +25,8 @@ use std::time::Duration;
 use rand::Rng;
 use wigwag_crypto::Provider;
 use wigwag_proto::request::CloseUdp;
-use wigwag_proto::{Answer, Input, Instant, Interface, Random, Request, Transmit, TransmitBuffer, UdpPath};
+use wigwag_proto::{Answer, Input, Instant, Interface, Random, Request, Route, Transmit, TransmitBuffer, UdpPath};
+use wigwag_stun::is_stun;
 
 use crate::candidate::{Candidate, CandidateKind, priority};
 use crate::checklist::PairState;
@@ -32,9 +35,11 @@ use crate::consent::Consent;
 use crate::credentials::Credentials;
 use crate::event::{ConnectionState, EndpointEvent, EndpointEvents, Event, Events, GatheringState};
 use crate::gather::{Gathered, Gatherer, MAX_SOCKETS};
+use crate::relay::Servers;
 use crate::validated::Validated;
 use crate::write::Role;
 use receive::Response;
+use relay::{FoundationOf, Payload, Reflexive};
 use session::{Generation, Session, Transaction};
 
 /// What was received and what became of it.
@@ -97,7 +102,7 @@ pub enum SocketError {
     Closed,
 }
 
-/// A socket, which is a host candidate.
+/// A socket: of a host candidate, or a relayed address, which is like one.
 #[derive(Debug)]
 struct Socket {
     local: SocketAddr,
@@ -105,6 +110,9 @@ struct Socket {
     foundation: u32,
     /// Asked for, and so ours to close.
     gathered: bool,
+    kind: CandidateKind,
+    /// The address that is told with a relayed one.
+    related: Option<SocketAddr>,
 }
 
 /// The selected path.
@@ -157,7 +165,11 @@ pub struct Agent {
     /// Sockets that there ever were, of IPv6 and of IPv4: each has a priority of its own.
     sockets_made: [u16; 2],
     foundations_made: u32,
+    foundations: Vec<(FoundationOf, u32)>,
     gatherer: Gatherer,
+    servers: Servers,
+    reflexive: Vec<Reflexive>,
+    payload: Payload,
     session: Session,
     /// The generation before a restart, while its path is in use.
     previous: Option<Generation>,
@@ -195,7 +207,11 @@ impl Agent {
             sockets: Vec::new(),
             sockets_made: [0; 2],
             foundations_made: 0,
+            foundations: Vec::new(),
             gatherer: Gatherer::new(),
+            servers: Servers::new(&config.servers, config.server_timeout),
+            reflexive: Vec::new(),
+            payload: Payload::new(),
             session: Session::new(Generation { number: 0, local, remote: None }),
             previous: None,
             active: None,
@@ -276,21 +292,27 @@ impl Agent {
         if self.sockets.remove(index).gathered {
             self.gatherer.requests.push_back(Request::CloseUdp(CloseUdp { local }));
         }
+        self.servers.forget_base(local);
+        self.reflexive.retain(|reflexive| reflexive.base != local);
+        self.hear_servers();
         self.forget_socket(local);
         self.update();
     }
 
-    /// The candidates of the sockets that there are, as the other side should be told them.
+    /// The candidates that there are, as the other side should be told them.
     pub fn local_candidates(&self) -> impl Iterator<Item = Candidate> + '_ {
-        self.sockets.iter().map(|socket| self.candidate_of(socket))
+        let shown = self.sockets.iter().filter(|socket| self.is_shown(socket));
+        let reflexive = self.reflexive.iter().map(|reflexive| self.candidate_of_reflexive(reflexive));
+        shown.map(|socket| self.candidate_of(socket)).chain(reflexive)
     }
 
-    /// Asks the adaptor for the interfaces, then for a socket on each of their addresses. Ends with
+    /// Asks the adaptor for the interfaces, then for a socket on each of their addresses, and the servers of the configuration. Ends with
     /// [`Event::GatheringComplete`], even if everything is refused.
     pub fn gather(&mut self, now: Instant) {
         self.advance(now);
         if self.state != ConnectionState::Closed {
             self.gatherer.start(now, self.config.request_timeout);
+            self.start_servers();
         }
         self.update();
     }
@@ -326,6 +348,10 @@ impl Agent {
         self.learn_fragment();
         for index in 0..self.sockets.len() {
             self.tell_candidate(index);
+        }
+        for reflexive in &self.reflexive {
+            let candidate = self.candidate_of_reflexive(reflexive);
+            self.events.push(Event::LocalCandidate(candidate));
         }
         self.update();
     }
@@ -372,7 +398,7 @@ impl Agent {
         })
     }
 
-    /// What arrived: datagrams of STUN, answers, changes of the interfaces. Everything else is ignored.
+    /// What arrived: datagrams of STUN, bytes of streams, answers, changes of the interfaces. Everything else is ignored.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         match input {
             Input::Datagrams(received) => {
@@ -383,14 +409,35 @@ impl Agent {
             }
             Input::Answer(answer) => self.handle_answer(now, answer),
             Input::Interfaces(interfaces) => self.handle_interfaces(now, interfaces),
+            Input::Stream { id, bytes } => {
+                self.advance(now);
+                self.handle_stream(id, bytes);
+                self.finish_gathering();
+                self.update();
+            }
+            Input::StreamClosed(id) => {
+                self.advance(now);
+                self.stream_closed(id);
+                self.finish_gathering();
+                self.update();
+            }
             _ => {}
         }
     }
 
-    /// A datagram that is STUN (the first byte is 0 to 3, RFC 7983).
+    /// A datagram that is STUN or ChannelData (the first byte is 0 to 3, or 64 to 79, RFC 7983). In what a relay brought, only STUN
+    /// is looked at; see [`open_relayed`](Self::open_relayed).
     pub fn handle_packet(&mut self, now: Instant, path: UdpPath, datagram: &[u8]) {
         self.advance(now);
-        self.receive(path, datagram);
+        match self.servers.open(Route::Udp(path), datagram) {
+            None => self.receive(path, datagram),
+            Some((path, range)) => {
+                let inside = datagram.get(range).unwrap_or_default();
+                if is_stun(inside) {
+                    self.receive(path, inside);
+                }
+            }
+        }
         self.update();
     }
 
@@ -459,13 +506,17 @@ impl Agent {
         self.validated.displace(path);
     }
 
-    /// Sends nothing more, forgets all keys, and closes the sockets that were asked for.
+    /// Gives back what relays lend, sends nothing else any more, forgets all keys, and closes the sockets that were asked for.
     pub fn close(&mut self, now: Instant) {
         self.advance(now);
         if self.state == ConnectionState::Closed {
             return;
         }
         self.gatherer.close();
+        let (servers, mut context) = self.split();
+        servers.close(&mut context);
+        self.hear_servers();
+        self.payload.clear();
         for Socket { local, .. } in self.sockets.drain(..).filter(|socket| socket.gathered) {
             self.gatherer.requests.push_back(Request::CloseUdp(CloseUdp { local }));
         }
@@ -497,15 +548,18 @@ impl Agent {
         let preference = u16::MAX - (*made % 0x7F00) * 2 - family;
         *made = made.wrapping_add(1);
         let priority = priority(CandidateKind::Host, preference, 1);
-        let same_base = self.sockets.iter().find(|socket| socket.local.ip() == local.ip());
+        let of_host = |socket: &&Socket| socket.kind == CandidateKind::Host;
+        let same_base = self.sockets.iter().filter(of_host).find(|socket| socket.local.ip() == local.ip());
         let foundation = same_base.map(|socket| socket.foundation).unwrap_or_else(|| {
             self.foundations_made = self.foundations_made.wrapping_add(1);
             self.foundations_made
         });
-        self.sockets.push(Socket { local, priority, foundation, gathered });
+        let kind = CandidateKind::Host;
+        self.sockets.push(Socket { local, priority, foundation, gathered, kind, related: None });
         let index = self.sockets.len() - 1;
         self.pair_socket(local);
         self.tell_candidate(index);
+        self.ask_servers();
         self.update();
         Ok(self.sockets.get(index).map_or_else(
             || Candidate::host(local, foundation.to_string(), priority),
@@ -515,12 +569,14 @@ impl Agent {
 
     fn candidate_of(&self, socket: &Socket) -> Candidate {
         let mut candidate = Candidate::host(socket.local, socket.foundation.to_string(), socket.priority);
+        candidate.kind = socket.kind;
+        candidate.related = socket.related;
         candidate.ufrag = Some(self.session.generation.local.ufrag.clone());
         candidate
     }
 
     fn tell_candidate(&mut self, index: usize) {
-        if let Some(socket) = self.sockets.get(index) {
+        if let Some(socket) = self.sockets.get(index).filter(|socket| self.is_shown(socket)) {
             let candidate = self.candidate_of(socket);
             self.events.push(Event::LocalCandidate(candidate));
         }
@@ -528,6 +584,16 @@ impl Agent {
 
     fn handle_answer(&mut self, now: Instant, answer: Answer) {
         self.advance(now);
+        let (servers, mut context) = self.split();
+        let answer = match servers.handle_answer(answer, &mut context) {
+            Err(answer) => answer,
+            Ok(()) => {
+                self.hear_servers();
+                self.finish_gathering();
+                self.update();
+                return;
+            }
+        };
         let bound = self.sockets.iter().map(|socket| socket.local).collect::<Vec<_>>();
         let gathered = self.gatherer.handle_answer(now, answer, &self.config, &bound);
         if let Gathered::Socket(local) = gathered
@@ -548,11 +614,16 @@ impl Agent {
         for local in sockets.map(|socket| socket.local).collect::<Vec<_>>() {
             self.remove_udp_socket(local);
         }
+        let (servers, mut context) = self.split();
+        servers.forget_local(gone, &mut context);
+        self.hear_servers();
         self.update();
     }
 
     fn finish_gathering(&mut self) {
-        if self.gatherer.finish(self.now) {
+        self.ask_servers();
+        let busy = self.servers.is_busy();
+        if self.gatherer.finish(self.now, busy) {
             self.events.push(Event::GatheringComplete);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wigwag_proto::UdpPath;
+use wigwag_proto::{Route, UdpPath};
 use wigwag_stun::{Class, ErrorCode, Message, Method, TransactionId};
 
 use super::session::{Early, Generation, MAX_EARLY, MAX_UFRAG, Patience, Purpose, Transaction};
@@ -34,7 +34,15 @@ impl Agent {
         if self.state == ConnectionState::Closed {
             return;
         }
-        let message = Message::parse(datagram).ok().filter(|message| message.method() == Method::BINDING);
+        let message = Message::parse(datagram).ok();
+        if let Some(message) = &message
+            && matches!(message.class(), Class::Success | Class::Error)
+            && self.handle_server_response(Route::Udp(path), message)
+        {
+            self.finish_gathering();
+            return;
+        }
+        let message = message.filter(|message| message.method() == Method::BINDING);
         let Some(message) = message.filter(|message| message.verify_fingerprint() != Some(false)) else {
             self.stats.malformed += 1;
             return;
@@ -52,7 +60,7 @@ impl Agent {
             self.stats.unauthenticated += 1;
             return;
         };
-        let has_socket = self.sockets.iter().any(|socket| socket.local == path.local);
+        let has_socket = self.sockets.iter().any(|socket| socket.local == path.local && self.is_shown(socket));
         if !has_socket || self.failure == Some(Failure::NoConsent) {
             self.stats.unexpected += 1;
             return;
@@ -149,6 +157,7 @@ impl Agent {
 
     /// The other side has shown itself on `path`: by a check, or, if that is `proved`, by an answer to ours.
     pub(super) fn validate(&mut self, path: UdpPath, proved: bool) {
+        self.bind_channel(path);
         let keep = self.selected_path();
         self.validated.add(path, proved || self.config.lite, keep, &mut self.endpoint_events);
     }

@@ -345,11 +345,16 @@ impl Agent {
 
     /// RFC 8445 section 6.1.2.2; `works` says that a check came this way.
     fn pair(&mut self, index: usize, address: SocketAddr, works: bool) {
+        let Some(socket) = self.sockets.get(index) else { return };
+        let (&Socket { local, priority, foundation, .. }, is_shown) = (socket, self.is_shown(socket));
         let session = &mut self.session;
-        let Some(&Socket { local, priority, foundation, .. }) = self.sockets.get(index) else { return };
         let Some(remote) = session.remotes.iter().find(|remote| remote.address == address) else { return };
         let path = UdpPath { local, remote: address };
-        if self.config.lite || session.list.of_path(path).is_some() || !(works || may_pair(local.ip(), address.ip())) {
+        if self.config.lite
+            || !is_shown
+            || session.list.of_path(path).is_some()
+            || !(works || may_pair(local.ip(), address.ip()))
+        {
             return;
         }
         let (foundation, remote_priority) = ((foundation, remote.foundation), remote.priority);
@@ -362,6 +367,7 @@ impl Agent {
             self.remove_pair(least);
         }
         self.session.list.insert(path, foundation, self.role.controlling, priority, remote_priority);
+        self.ask_permission(path);
     }
 
     fn remove_pair(&mut self, id: PairId) {

@@ -14,6 +14,7 @@ impl Agent {
             return;
         }
         self.session.start_patience(self.now, &self.config);
+        self.run_server_timers();
         self.finish_gathering();
         self.fail_unanswered();
         self.check_consent();
@@ -113,14 +114,16 @@ impl Agent {
         if !self.may_check() {
             return None;
         }
-        self.session.list.next(self.is_searching())
+        self.session.list.next(self.is_searching(), |pair| self.is_permitted(pair.path))
     }
 
     /// Works out what can leave now, and when something else happens.
     pub(super) fn schedule(&mut self) {
         let mut wake_at = self.gatherer.deadline().unwrap_or(Instant::NEVER);
         let mut due = !self.responses.is_empty();
+        let servers_at = self.servers.next_transmit(self.keeps_mappings());
         let mut transmit_at = |at: Instant| if at <= self.now { due = true } else { wake_at = wake_at.min(at) };
+        transmit_at(servers_at);
         if self.next_check().is_some() {
             transmit_at(self.next_check_at);
         }
@@ -145,7 +148,10 @@ impl Agent {
             Patience::Until(at) if self.active.is_none() && self.failure.is_none() => at,
             _ => Instant::NEVER,
         };
-        wake_at = wake_at.min(patience).min(self.session.nominate_at.unwrap_or(Instant::NEVER));
+        wake_at = wake_at
+            .min(patience)
+            .min(self.servers.next_timeout())
+            .min(self.session.nominate_at.unwrap_or(Instant::NEVER));
         (self.due, self.wake_at) = (due, wake_at);
     }
 }

@@ -11,16 +11,43 @@ use crate::checklist::{Check, PairId, PairState};
 use crate::event::Key;
 use crate::write::{self, CheckMessage};
 
-/// Room for the longest message: a check with a fragment of 256 characters.
-const MAX_MESSAGE: usize = 512;
+/// Room for the longest message: a check with a fragment of 256 characters, in an indication; or a request to a server, with its
+/// realm and nonce.
+const MAX_MESSAGE: usize = 1200;
 
 impl Agent {
     pub(super) fn transmit(&mut self, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
         out.start();
         let room = out.segment(MAX_MESSAGE)?;
-        let (path, len) = self.write(room)?;
+        let (route, len) = match self.write_for_servers(room) {
+            Some(written) => written,
+            None => {
+                let (path, len) = self.write(room)?;
+                self.wrap(path, room, len)?
+            }
+        };
         out.push(len);
-        out.finish(Route::Udp(path))
+        out.finish(route)
+    }
+
+    fn write_for_servers(&mut self, room: &mut [u8]) -> Option<(Route, usize)> {
+        let keeps = self.keeps_mappings();
+        let is_idle = self.responses.is_empty() && self.servers.next_transmit(keeps) <= self.now;
+        let (servers, mut context) = self.split();
+        let written = is_idle.then(|| servers.write(room, keeps, &mut context))?;
+        self.hear_servers();
+        written
+    }
+
+    /// Puts around a message what its path wants. Short and rare as they are, they may be moved for that.
+    fn wrap(&mut self, path: UdpPath, room: &mut [u8], len: usize) -> Option<(Route, usize)> {
+        let wire = self.wire(path)?;
+        let prefix = wire.overhead().prefix;
+        if prefix > 0 {
+            room.get(..prefix + len)?;
+            room.copy_within(..len, prefix);
+        }
+        Some((wire.route(), wire.frame(room, len)?))
     }
 
     /// What does not fit into `room` stays where it is.

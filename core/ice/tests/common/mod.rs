@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use wigwag_ice::{Agent, Config, ConnectionState, EndpointEvent, Event, Key};
 use wigwag_net::{Digest, HostId, Link, Machine, Simulation, Verdict};
-use wigwag_proto::{Input, Instant, Route, Transmit, TransmitBuffer, UdpPath, random};
+use wigwag_proto::{Input, Instant, Request, Transmit, TransmitBuffer, UdpPath, random};
 use wigwag_stun::{Class, routing};
 
 pub const DELAY: Duration = Duration::from_millis(20);
@@ -41,7 +41,7 @@ pub struct Side {
 }
 
 impl Side {
-    fn new(agent: Agent) -> Self {
+    pub fn new(agent: Agent) -> Self {
         Self { agent, events: Vec::new(), keys: Vec::new(), claims: Vec::new(), sent: 0, last_sent: Instant(0) }
     }
 
@@ -89,7 +89,6 @@ impl Machine for Side {
     fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
         let transmit = self.agent.poll_transmit(now, out);
         if let Some(transmit) = &transmit {
-            assert!(matches!(transmit.route, Route::Udp(_)), "no stream was asked for");
             self.sent += transmit.len.div_ceil(transmit.segment_size) as u64;
             self.last_sent = now;
         }
@@ -101,6 +100,9 @@ impl Machine for Side {
     }
     fn step(&mut self, _now: Instant) {
         self.collect();
+    }
+    fn poll_request(&mut self) -> Option<Request> {
+        self.agent.poll_request()
     }
     fn can_transmit(&self) -> Option<bool> {
         Some(self.agent.can_transmit())

@@ -168,6 +168,7 @@ impl PeerConnection {
         self.set_gathering_state(IceGatheringState::Gathering);
         match self.gathering {
             Gathering::Interfaces => self.ice.gather(now),
+            Gathering::Sockets if self.has_servers => self.ice.gather_from_servers(now),
             // All that there is was handed in; a socket that comes later is told as it comes.
             Gathering::Sockets => self.gathered(),
         }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use rand::RngExt;
 use wigwag_dtls::SrtpKeys;
+use wigwag_ice::Wire;
 use wigwag_media::{Event as MediaEvent, LineConfig, LineId, PacketKind, RtpOut, WriteError};
 use wigwag_proto::{Instant, Random, TransmitBuffer, UdpPath};
 use wigwag_rtp::srtp::{SrtpProfile, SrtpSession};
@@ -277,28 +278,30 @@ impl PeerConnection {
     }
 
     /// Fills `out` with packets of audio and video; whether there were any.
-    pub(super) fn write_media(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> bool {
+    pub(super) fn write_media(&mut self, now: Instant, wire: Wire, out: &mut TransmitBuffer<'_>) -> bool {
         let Self { srtp, media, stats, .. } = self;
         let Some(srtp) = srtp else { return false };
         let profile = srtp.protector.profile();
         // Of RTCP: the greater one.
         let suffix = profile.rtcp_overhead().suffix;
+        let outer = wire.overhead();
         while media.can_transmit() {
             let is_first = out.segments() == 0;
             let Some(segment) = out.segment(MAX_DATAGRAM) else { break };
             // The next packet goes into the batch only if it fits into the length of those before it. (The first has all the memory
             // that the caller gave: if that is too short, the packet is dropped, or nothing would ever leave behind it.)
-            if !is_first && out_of_room(segment.len(), suffix, media.next_packet_len()) {
+            if !is_first && out_of_room(segment.len(), suffix + outer.total(), media.next_packet_len()) {
                 break;
             }
-            let Some(room) = segment.len().checked_sub(suffix).and_then(|len| segment.get_mut(..len)) else { break };
+            let Some(packet) = outer.inside(segment) else { break };
+            let Some(room) = packet.len().checked_sub(suffix).and_then(|len| packet.get_mut(..len)) else { break };
             let Some(written) = media.write_packet(now, room) else { break };
             srtp.protector.allow_repeats(written.is_repeat);
             let len = match written.kind {
-                PacketKind::Rtp => srtp.protector.protect_rtp(segment, written.len),
-                PacketKind::Rtcp => srtp.protector.protect_rtcp(segment, written.len),
+                PacketKind::Rtp => srtp.protector.protect_rtp(packet, written.len),
+                PacketKind::Rtcp => srtp.protector.protect_rtcp(packet, written.len),
             };
-            match len {
+            match len.and_then(|len| wire.frame(segment, len)) {
                 Some(len) => out.push(len),
                 None => stats.refused_media += 1,
             }

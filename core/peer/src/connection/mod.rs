@@ -19,8 +19,8 @@ use std::net::SocketAddr;
 use rand::Rng;
 use wigwag_crypto::Provider;
 use wigwag_dtls::{Certificate, CertificateError, Dtls, Fingerprint};
-use wigwag_ice::{Agent, Candidate};
-use wigwag_proto::{Instant, Random, UdpPath, random};
+use wigwag_ice::{Agent, Candidate, MAX_RELAY_OVERHEAD, ServerKind};
+use wigwag_proto::{Instant, Random, Route, UdpPath, random};
 use wigwag_rtp::srtp::SrtpSession;
 use wigwag_sctp::Association;
 
@@ -102,6 +102,7 @@ pub use verbs::Stats;
 pub struct PeerConnection {
     random: Random,
     gathering: Gathering,
+    has_servers: bool,
     ice_lite: bool,
     mtu: usize,
     max_message_size: u64,
@@ -184,12 +185,22 @@ impl PeerConnection {
             None => Certificate::generate(config.provider, &mut random, config.wall_clock)?,
         };
         let fingerprint = certificate.fingerprint();
-        let ice_config = wigwag_ice::Config { lite: config.ice_lite, ..config.ice };
+        let ice_config = wigwag_ice::Config {
+            lite: config.ice_lite,
+            servers: config.ice_servers,
+            transport_policy: config.ice_transport_policy,
+            ..config.ice
+        };
+        let mut servers = ice_config.servers.iter().flat_map(|server| &server.urls);
+        let has_relays = servers.any(|url| url.kind == ServerKind::Turn);
+        let has_servers = !ice_config.servers.is_empty() && !config.ice_lite;
         let mut dtls_config = wigwag_dtls::Config::new(certificate, config.provider);
         dtls_config.versions = config.dtls_versions;
-        dtls_config.mtu = config.mtu;
         dtls_config.post_quantum = config.post_quantum;
         dtls_config.key_log = config.key_log;
+        // A flight is cut before it is known which path it takes.
+        let relay_overhead = if has_relays { MAX_RELAY_OVERHEAD } else { 0 };
+        dtls_config.mtu = config.mtu.saturating_sub(relay_overhead);
         let sctp_config = wigwag_sctp::Config {
             max_message_size: config.max_message_size.try_into().unwrap_or(usize::MAX),
             send_buffer: config.send_buffer,
@@ -213,6 +224,7 @@ impl PeerConnection {
             provider: config.provider,
             random,
             gathering: config.gathering,
+            has_servers,
             ice_lite: config.ice_lite,
             mtu: config.mtu,
             max_message_size: config.max_message_size,
@@ -266,9 +278,14 @@ impl PeerConnection {
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
     }
-    /// The path that carries the data, once ICE selected one.
+    /// The path that carries the data, once ICE selected one. Its local address is that of a relay, if a relayed candidate of ours is
+    /// used.
     pub fn selected_path(&self) -> Option<UdpPath> {
         self.ice.selected_path()
+    }
+    /// Where the data leaves this host: on the selected path, or on the way to the relay that has it.
+    pub fn selected_route(&self) -> Option<Route> {
+        self.ice.wire(self.ice.selected_path()?).map(|wire| wire.route())
     }
     /// How long the selected path takes there and back, smoothed, as its checks measure it.
     pub fn round_trip_time(&self) -> Option<std::time::Duration> {

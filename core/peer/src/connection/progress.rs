@@ -58,6 +58,10 @@ impl PeerConnection {
         while let Some(event) = self.ice.poll_event() {
             match event {
                 wigwag_ice::Event::LocalCandidate(candidate) => self.untold.push_back(candidate),
+                wigwag_ice::Event::CandidateError { url, local, code, text } => {
+                    let (address, error_code, error_text) = (local, code, text);
+                    self.events.push_back(Event::IceCandidateError { url, address, error_code, error_text });
+                }
                 wigwag_ice::Event::GatheringComplete => self.gathered(),
                 wigwag_ice::Event::StateChanged(state) => self.ice_changed(state),
                 _ => {} // the selected path is asked for where it is needed

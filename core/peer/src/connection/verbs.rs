@@ -2,7 +2,7 @@
 
 use wigwag_dtls::Dtls;
 use wigwag_ice::EndpointEvent;
-use wigwag_proto::{Input, Instant, Received, Request, Route, Transmit, TransmitBuffer, UdpPath};
+use wigwag_proto::{Input, Instant, Received, Request, Transmit, TransmitBuffer, UdpPath};
 
 use super::{Ending, PeerConnection};
 use crate::event::{Event, Message};
@@ -49,6 +49,10 @@ impl PeerConnection {
             }
             other => self.ice.handle_input(now, other),
         }
+        // What came through a relay's stream.
+        while let Some((path, mut payload)) = self.ice.poll_payload() {
+            self.handle_payload(now, path, &mut payload);
+        }
         self.follow_up(now);
     }
 
@@ -58,11 +62,32 @@ impl PeerConnection {
             self.stats.datagrams_received += 1;
             self.stats.bytes_received += datagram.len() as u64;
             match datagram.first() {
-                Some(0..=3) => self.ice.handle_packet(now, path, datagram),
-                Some(20..=63) => self.handle_dtls(now, path, datagram),
-                Some(128..=191) => self.handle_media(now, path, datagram),
-                _ => self.stats.dropped_unknown += 1,
+                Some(0..=3 | 64..=79) => self.handle_stun(now, path, datagram),
+                _ => self.handle_payload(now, path, datagram),
             }
+        }
+    }
+
+    /// STUN, or what a relay has wrapped.
+    fn handle_stun(&mut self, now: Instant, path: UdpPath, datagram: &mut [u8]) {
+        let Some((relayed, range)) = self.ice.open_relayed(path, datagram) else {
+            return match datagram.first() {
+                Some(0..=3) => self.ice.handle_packet(now, path, datagram),
+                _ => self.stats.dropped_unknown += 1,
+            };
+        };
+        match datagram.get_mut(range) {
+            Some([0..=3, ..]) => self.ice.handle_packet(now, path, datagram),
+            Some(payload) => self.handle_payload(now, relayed, payload),
+            None => {}
+        }
+    }
+
+    fn handle_payload(&mut self, now: Instant, path: UdpPath, datagram: &mut [u8]) {
+        match datagram.first() {
+            Some(20..=63) => self.handle_dtls(now, path, datagram),
+            Some(128..=191) => self.handle_media(now, path, datagram),
+            _ => self.stats.dropped_unknown += 1,
         }
     }
 
@@ -115,33 +140,41 @@ impl PeerConnection {
         if let Some(transmit) = self.ice.poll_transmit(now, out) {
             return Some(transmit);
         }
-        let path = self.path()?;
+        let wire = self.ice.wire(self.path()?)?;
+        let outer = wire.overhead();
         if self.dtls.can_transmit() {
             let segment = out.segment(self.mtu)?;
-            let len = self.dtls.write_packet(now, segment)?;
-            self.keep_farewell(now, segment.get(..len)?);
+            let room = outer.inside(segment)?;
+            let len = self.dtls.write_packet(now, room)?;
+            self.keep_farewell(now, room.get(..len)?);
+            let len = wire.frame(segment, len)?;
             out.push(len);
-            return out.finish(Route::Udp(path));
+            return out.finish(wire.route());
         }
         if let Some(farewell) = &mut self.farewell {
-            let room = out.segment(self.mtu)?.get_mut(..farewell.datagram.len())?;
+            let segment = out.segment(self.mtu)?;
+            let len = farewell.datagram.len();
+            let room = outer.inside(segment)?.get_mut(..len)?;
             if std::mem::take(&mut farewell.is_due) {
                 room.copy_from_slice(&farewell.datagram);
-                out.push(farewell.datagram.len());
+                let len = wire.frame(segment, len)?;
+                out.push(len);
             }
-            return out.finish(Route::Udp(path));
+            return out.finish(wire.route());
         }
         if !self.dtls.is_connected() {
             return None;
         }
-        if self.write_media(now, out) {
-            return out.finish(Route::Udp(path));
+        if self.write_media(now, wire, out) {
+            return out.finish(wire.route());
         }
-        let overhead = self.dtls.overhead();
+        let overhead = self.dtls.overhead() + outer;
         while let Some(segment) = out.segment(self.mtu) {
             let Some(room) = overhead.inside(segment) else { break };
             let Some(len) = self.sctp.write_packet(now, room) else { break };
-            let Some(len) = self.dtls.seal(segment, len) else { break };
+            let Some(record) = outer.inside(segment) else { break };
+            let Some(len) = self.dtls.seal(record, len) else { break };
+            let Some(len) = wire.frame(segment, len) else { break };
             out.push(len);
             // Behind a packet that is not full comes only what fits into its length; longer ones get a batch of their own.
             let room = len.saturating_sub(overhead.total());
@@ -149,7 +182,7 @@ impl PeerConnection {
                 break;
             }
         }
-        out.finish(Route::Udp(path))
+        out.finish(wire.route())
     }
 
     /// Where DTLS goes: where ICE says, or, while it has not decided, where the peer's came from.
