@@ -15,7 +15,7 @@
 //! aead                  AeadKey          DTLS records, SRTP with AES-GCM
 //! aes_ctr, aes_block    StreamKey, ...   SRTP with AES-CM, DTLS 1.3 record numbers
 //! key_agreement         KeyAgreement     X25519, P-256, P-384, X25519MLKEM768
-//! signing_key, verify   SigningKey       ECDSA, Ed25519
+//! signing_key, verify   SigningKey       ECDSA, Ed25519, RSA (aws-lc-rs)
 //! ```
 //!
 //! Private keys are drawn from the [`rand::Rng`] that is handed in, never from the system. Two exceptions cannot be
@@ -225,8 +225,12 @@ pub trait SigningKey: Debug + Send + Sync {
     fn public_key(&self) -> &[u8];
     /// The private key as a PKCS#8 document (DER).
     fn to_pkcs8(&self) -> Result<Secret, KeyError>;
-    /// Signs `message`, with the hash that goes with the key ([`KeyType::scheme`]); ECDSA as an ASN.1 sequence.
+    /// Signs `message` as the key's type prefers ([`KeyType::scheme`]); ECDSA as an ASN.1 sequence.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError>;
+    /// Signs `message` in one of the ways of the key's type ([`KeyType::schemes`]).
+    fn sign_with(&self, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        if scheme == self.key_type().scheme() { self.sign(message) } else { Err(KeyError::Unsupported) }
+    }
 }
 
 /// Whether `a` and `b` are equal, in a time that depends on their lengths only.

@@ -156,12 +156,30 @@ pub enum KeyType {
     EcdsaP384,
     /// Ed25519. RFC 8032.
     Ed25519,
+    /// RSA, from 2,048 to 8,192 bits: given keys only, and only with `aws-lc-rs`. RFC 8017.
+    Rsa,
 }
 
 impl KeyType {
-    /// How a key of this type signs.
+    /// How a key of this type signs, the preferred first.
+    pub const fn schemes(self) -> &'static [SignatureScheme] {
+        match self {
+            Self::EcdsaP256 => &[SignatureScheme::EcdsaP256Sha256],
+            Self::EcdsaP384 => &[SignatureScheme::EcdsaP384Sha384],
+            Self::Ed25519 => &[SignatureScheme::Ed25519],
+            Self::Rsa => &[
+                SignatureScheme::RsaPssSha256,
+                SignatureScheme::RsaPssSha384,
+                SignatureScheme::RsaPkcs1Sha256,
+                SignatureScheme::RsaPkcs1Sha384,
+            ],
+        }
+    }
+
+    /// The first of its [`schemes`](Self::schemes).
     pub const fn scheme(self) -> SignatureScheme {
         match self {
+            Self::Rsa => SignatureScheme::RsaPssSha256,
             Self::EcdsaP256 => SignatureScheme::EcdsaP256Sha256,
             Self::EcdsaP384 => SignatureScheme::EcdsaP384Sha384,
             Self::Ed25519 => SignatureScheme::Ed25519,

@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use rand::Rng;
-use rcgen::{CertificateParams, DistinguishedName, DnType, PKCS_ECDSA_P256_SHA256, SerialNumber};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+    PKCS_RSA_SHA256, SerialNumber,
+};
 use time::OffsetDateTime;
-use wigwag_crypto::{KeyError, KeyType, Provider, Secret, SigningKey};
+use wigwag_crypto::{KeyError, KeyType, Provider, Secret, SignatureScheme, SigningKey};
 use wigwag_proto::{Random, WallClock};
 
 use crate::fingerprint::Fingerprint;
@@ -46,9 +49,6 @@ pub enum CertificateError {
     /// The private key cannot be used.
     #[error("the private key: {0}")]
     Key(#[from] KeyError),
-    /// The private key is of a kind that DTLS is not done with here: ECDSA on P-256 or P-384 is wanted.
-    #[error("not an ECDSA key on P-256 or P-384")]
-    UnsupportedKey,
     /// The certificate is of another key.
     #[error("the certificate is not of this private key")]
     WrongKey,
@@ -69,7 +69,17 @@ impl Certificate {
     ///
     /// With a provider that signs as RFC 6979 says (RustCrypto's) the same `random` gives the same certificate.
     pub fn generate(provider: Provider, random: &mut Random, now: WallClock) -> Result<Self, CertificateError> {
-        let key = provider.generate_signing_key(KeyType::EcdsaP256, random)?;
+        Self::generate_with(provider, KeyType::EcdsaP256, random, now)
+    }
+
+    /// As [`generate`](Self::generate), with a key of another type; not RSA, whose keys take seconds to make.
+    pub fn generate_with(
+        provider: Provider,
+        key_type: KeyType,
+        random: &mut Random,
+        now: WallClock,
+    ) -> Result<Self, CertificateError> {
+        let key = provider.generate_signing_key(key_type, random)?;
         let mut serial = [0; 16];
         random.fill_bytes(&mut serial);
         // Some peers tell certificates apart by issuer and serial number, which is positive and has no leading zeros.
@@ -93,12 +103,10 @@ impl Certificate {
         Ok(Self::new(provider, certificate.der().to_vec(), private_key, key))
     }
 
-    /// A certificate in DER and its private key in PKCS#8 DER.
+    /// A certificate in DER and its private key in PKCS#8 DER: ECDSA on P-256 or P-384, Ed25519, or, with `aws-lc-rs`,
+    /// RSA. (Browsers take ECDSA and RSA.)
     pub fn from_der(provider: Provider, certificate: &[u8], private_key: &[u8]) -> Result<Self, CertificateError> {
         let key = provider.signing_key(private_key)?;
-        if key.key_type() == KeyType::Ed25519 {
-            return Err(CertificateError::UnsupportedKey);
-        }
         let public = key.public_key();
         // The public key stands in a certificate as it is, so there is no need to take the certificate apart.
         if !certificate.windows(public.len().max(1)).any(|window| window == public) {
@@ -148,13 +156,22 @@ impl rcgen::PublicKeyData for Signer<'_> {
     }
 
     fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        &PKCS_ECDSA_P256_SHA256
+        match self.0.key_type() {
+            KeyType::EcdsaP256 => &PKCS_ECDSA_P256_SHA256,
+            KeyType::EcdsaP384 => &PKCS_ECDSA_P384_SHA384,
+            KeyType::Ed25519 => &PKCS_ED25519,
+            KeyType::Rsa => &PKCS_RSA_SHA256,
+        }
     }
 }
 
 impl rcgen::SigningKey for Signer<'_> {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        self.0.sign(message).map_err(|_| rcgen::Error::RemoteKeyError)
+        let scheme = match self.0.key_type() {
+            KeyType::Rsa => SignatureScheme::RsaPkcs1Sha256, // as the algorithm above says
+            other => other.scheme(),
+        };
+        self.0.sign_with(scheme, message).map_err(|_| rcgen::Error::RemoteKeyError)
     }
 }
 
@@ -183,8 +200,21 @@ mod tests {
         assert_eq!(import(one.der(), one.private_key()), Ok(()));
         assert_eq!(import(one.der(), other.private_key()), Err(CertificateError::WrongKey));
         assert_eq!(import(one.der(), b"?"), Err(CertificateError::Key(KeyError::Unreadable)));
-        let ed25519 = default_provider().generate_signing_key(KeyType::Ed25519, &mut random::seeded([1; 32])).unwrap();
-        assert_eq!(import(one.der(), &ed25519.to_pkcs8().unwrap()), Err(CertificateError::UnsupportedKey));
+    }
+
+    #[test]
+    fn keys_of_every_type_that_can_be_made() {
+        let make = |key_type| {
+            let mut random = random::seeded([1; 32]);
+            Certificate::generate_with(default_provider(), key_type, &mut random, WallClock(1))
+        };
+        for key_type in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Ed25519] {
+            let made = make(key_type).unwrap();
+            assert_eq!(made.key().key_type(), key_type);
+            let same = Certificate::from_der(default_provider(), made.der(), made.private_key()).unwrap();
+            assert_eq!((same.fingerprint(), same.key().key_type()), (made.fingerprint(), key_type));
+        }
+        assert_eq!(make(KeyType::Rsa).map(|_| ()), Err(CertificateError::Key(KeyError::Unsupported)));
     }
 
     #[test]

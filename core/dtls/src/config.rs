@@ -82,8 +82,8 @@ pub struct Config {
     pub post_quantum: PostQuantum,
     /// Bytes in a datagram of a handshake flight, at most; 1200. Taken to be between 256 and 65,507.
     pub mtu: usize,
-    /// How long to wait before a flight is sent again, the first time; 250 ms. It doubles each time. (RFC 9147 section
-    /// 5.8.2 says one second to those who know nothing of the path; ICE has just measured it.)
+    /// How long to wait before a flight is sent again, the first time, until
+    /// [`set_round_trip_time`](crate::Dtls::set_round_trip_time) says better; 250 ms. It doubles each time.
     pub retransmission_timeout: Duration,
     /// How long a handshake may take; 30 s.
     pub handshake_timeout: Duration,

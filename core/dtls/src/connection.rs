@@ -1,5 +1,7 @@
 //! One end of a connection.
 
+use std::time::Duration;
+
 use wigwag_proto::{Instant, Overhead, Random};
 
 use crate::certificate::Certificate;
@@ -15,7 +17,7 @@ const MAX_EARLY: usize = 4;
 /// The longest payload of a record. RFC 9147 section 4.
 const MAX_PAYLOAD: usize = 1 << 14;
 
-/// Type, version, epoch, sequence number, length, explicit nonce; tag. RFC 6347 section 4.1, RFC 5288 section 3.
+/// Type, version, epoch, sequence number, length, AES-GCM's explicit nonce; tag. RFC 6347 section 4.1, RFC 5288 section 3.
 const OVERHEAD_12: Overhead = Overhead { prefix: PREFIX_12, suffix: SUFFIX_12 };
 /// The unified header with two bytes of sequence number, and the length; inner content type, tag. RFC 9147 section 4.
 const OVERHEAD_13: Overhead = Overhead { prefix: PREFIX_13, suffix: SUFFIX_13 };
@@ -138,6 +140,19 @@ impl Dtls {
         }
     }
 
+    /// How long a datagram and its answer take on the path, as ICE has measured it: flights that are sent from now on are
+    /// repeated after twice that time (50 ms at least, 5 s at most) instead of [`Config::retransmission_timeout`]. So
+    /// nothing is repeated in vain on a long path, nor waited for on a short one. RFC 9147 section 5.8.2.
+    pub fn set_round_trip_time(&mut self, round_trip_time: Duration) {
+        const TIMEOUTS: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+        let [least, most] = TIMEOUTS;
+        let timeout = round_trip_time.saturating_mul(2).clamp(least, most);
+        self.config.retransmission_timeout = timeout;
+        if let State::Open(session) = &mut self.state {
+            session.set_retransmission_timeout(timeout);
+        }
+    }
+
     /// Takes a datagram in. Its payloads are handed to `deliver`, if the peer is known; before that they are held back
     /// within a bound. The bytes of `datagram` are overwritten.
     pub fn open(&mut self, now: Instant, datagram: &mut [u8], mut deliver: impl FnMut(&[u8])) {
@@ -169,7 +184,8 @@ impl Dtls {
         let State::Open(session) = &mut self.state else {
             return None;
         };
-        let overhead = overhead(session.connected?);
+        session.connected?;
+        let overhead = session.overhead()?;
         if len > MAX_PAYLOAD || segment.len() < overhead.total() + len {
             return None;
         }
@@ -185,9 +201,17 @@ impl Dtls {
         }
     }
 
-    /// What a record puts around a payload; exact once connected, the larger of the possible before.
+    /// What a record puts around a payload; exact once connected (it depends on version and cipher), the larger of the
+    /// possible before.
     pub fn overhead(&self) -> Overhead {
-        overhead(self.version().unwrap_or(Version::Dtls12))
+        let known = match &self.state {
+            State::Open(session) => session.overhead(),
+            _ => None,
+        };
+        known.unwrap_or(match self.version() {
+            Some(Version::Dtls13) => OVERHEAD_13,
+            _ => OVERHEAD_12,
+        })
     }
 
     /// Whether data can flow.
@@ -308,12 +332,5 @@ impl Dtls {
 impl std::fmt::Debug for Dtls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Dtls").field("state", &self.state).field("stats", &self.queues.stats).finish_non_exhaustive()
-    }
-}
-
-fn overhead(version: Version) -> Overhead {
-    match version {
-        Version::Dtls12 => OVERHEAD_12,
-        Version::Dtls13 => OVERHEAD_13,
     }
 }

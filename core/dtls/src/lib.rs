@@ -31,15 +31,14 @@
 //! # What is negotiated
 //! ```text
 //!                DTLS 1.3                                DTLS 1.2
-//! ciphers        AES-128-GCM, AES-256-GCM,               AES-128-GCM, AES-256-GCM
+//! ciphers        AES-128-GCM, AES-256-GCM,               the same
 //!                ChaCha20-Poly1305
 //! groups         X25519MLKEM768, X25519, P-256, P-384    X25519, P-256, P-384
-//! our proof      ECDSA on P-256 or P-384                 the same
-//! peer's proof   ECDSA, Ed25519, RSA-PSS                 and RSA PKCS #1 v1.5
+//! proofs         ECDSA on P-256 or P-384, Ed25519,       and RSA PKCS #1 v1.5
+//!                RSA-PSS
 //! ```
 //!
-//! RSA is for the provider `aws-lc-rs`. As in DTLS 1.2 there is AES-GCM only, the overhead of a record follows from the
-//! version. A server asks for no cookie, since datagrams come from paths that ICE has validated; a client gives one to
+//! RSA is for the provider `aws-lc-rs`. A server asks for no cookie, since datagrams come from paths that ICE has validated; a client gives one to
 //! who asks. The extended master secret is used when the peer has it.
 //!
 //! # Limits

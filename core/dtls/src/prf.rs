@@ -1,6 +1,6 @@
 //! The pseudorandom function of TLS 1.2, and what it makes. RFC 5246 section 5, RFC 7627.
 
-use wigwag_crypto::{Digest, Provider};
+use wigwag_crypto::{Aead, Digest, Provider};
 use zeroize::Zeroizing;
 
 use crate::schedule::Suite;
@@ -9,8 +9,14 @@ use crate::schedule::Suite;
 const MASTER_LEN: usize = 48;
 /// Bytes of `verify_data`.
 pub(crate) const VERIFY_DATA_LEN: usize = 12;
-/// Bytes of the implicit nonce in AES-GCM. RFC 5288 section 3.
-const SALT_LEN: usize = 4;
+/// Bytes of `client_write_IV`: the implicit part of AES-GCM's nonce (RFC 5288 section 3), or what is laid over the
+/// number of ChaCha20's (RFC 7905 section 2).
+const fn iv_len(aead: Aead) -> usize {
+    match aead {
+        Aead::Aes128Gcm | Aead::Aes256Gcm => 4,
+        Aead::ChaCha20Poly1305 => 12,
+    }
+}
 
 /// P_hash over the label and the seed.
 pub(crate) fn prf(provider: Provider, suite: Suite, secret: &[u8], label: &[u8], seed: [&[u8]; 2], out: &mut [u8]) {
@@ -37,8 +43,8 @@ pub(crate) struct Master {
 pub(crate) struct KeyBlock {
     pub client_key: Zeroizing<Vec<u8>>,
     pub server_key: Zeroizing<Vec<u8>>,
-    pub client_salt: [u8; SALT_LEN],
-    pub server_salt: [u8; SALT_LEN],
+    pub client_iv: Zeroizing<Vec<u8>>,
+    pub server_iv: Zeroizing<Vec<u8>>,
 }
 
 impl Master {
@@ -67,17 +73,16 @@ impl Master {
 
     /// RFC 5246 section 6.3.
     pub(crate) fn key_block(&self, provider: Provider) -> KeyBlock {
-        let len = self.suite.aead.key_len();
-        let mut block = Zeroizing::new(vec![0; 2 * len + 2 * SALT_LEN]);
+        let (len, iv_len) = (self.suite.aead.key_len(), iv_len(self.suite.aead));
+        let mut block = Zeroizing::new(vec![0; 2 * len + 2 * iv_len]);
         let seed: [&[u8]; 2] = [&self.server_random, &self.client_random];
         prf(provider, self.suite, &self.secret, b"key expansion", seed, &mut block);
-        let part = |from: usize, len: usize| block.get(from..from + len).unwrap_or_default();
-        let salt = |from: usize| part(from, SALT_LEN).first_chunk().copied().unwrap_or_default();
+        let part = |from: usize, len: usize| Zeroizing::new(block.get(from..from + len).unwrap_or_default().to_vec());
         KeyBlock {
-            client_key: Zeroizing::new(part(0, len).to_vec()),
-            server_key: Zeroizing::new(part(len, len).to_vec()),
-            client_salt: salt(2 * len),
-            server_salt: salt(2 * len + SALT_LEN),
+            client_key: part(0, len),
+            server_key: part(len, len),
+            client_iv: part(2 * len, iv_len),
+            server_iv: part(2 * len + iv_len, iv_len),
         }
     }
 
@@ -96,7 +101,7 @@ impl Master {
 
 #[cfg(test)]
 mod tests {
-    use wigwag_crypto::{Aead, Hash, default_provider};
+    use wigwag_crypto::{Hash, default_provider};
 
     use super::*;
 

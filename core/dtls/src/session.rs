@@ -16,7 +16,7 @@ mod input;
 
 use std::time::Duration;
 
-use wigwag_proto::{Instant, Random, random};
+use wigwag_proto::{Instant, Overhead, Random, random};
 
 use crate::alert::*;
 use crate::config::{Config, Role, Version};
@@ -118,6 +118,17 @@ impl Session {
     /// The version, once it is negotiated.
     pub(crate) fn version(&self) -> Option<Version> {
         self.core.version
+    }
+
+    pub(crate) fn set_retransmission_timeout(&mut self, timeout: Duration) {
+        self.retransmission_timeout = timeout;
+        self.core.flight.set_initial_timeout(timeout);
+    }
+
+    /// What a record puts around a payload, once there are keys for it.
+    pub(crate) fn overhead(&self) -> Option<Overhead> {
+        let (prefix, suffix) = self.core.records.present_overhead().filter(|_| self.is_established())?;
+        Some(Overhead { prefix, suffix })
     }
 
     pub(crate) fn remote_certificate(&self) -> Option<&[u8]> {

@@ -112,11 +112,20 @@ const KINDS: [Kind; 3] = [
 
 /// A client and a server that know each other's fingerprint; nothing has been sent.
 fn pair(seed: u64, kinds: [Kind; 2], link: Link) -> Simulation<End> {
+    pair_that_knows(None, seed, kinds, link)
+}
+
+/// The same, with a round trip that is known.
+fn pair_that_knows(round_trip_time: Option<Duration>, seed: u64, kinds: [Kind; 2], link: Link) -> Simulation<End> {
     let path = UdpPath { local: "10.0.0.1:1".parse().unwrap(), remote: "10.0.0.2:2".parse().unwrap() };
     let mut client = End::new(seed, 1, kinds[0], path);
     let mut server = End::new(seed, 2, kinds[1], path.reversed());
     client.dtls.set_remote_fingerprints(vec![server.dtls.certificate().fingerprint()]);
     server.dtls.set_remote_fingerprints(vec![client.dtls.certificate().fingerprint()]);
+    if let Some(time) = round_trip_time {
+        client.dtls.set_round_trip_time(time);
+        server.dtls.set_round_trip_time(time);
+    }
     server.dtls.start(Simulation::<End>::START, Role::Server);
     client.dtls.start(Simulation::<End>::START, Role::Client);
     let mut simulation = Simulation::new(seed);
@@ -213,5 +222,27 @@ fn the_median_with_a_third_lost() {
         all.sort();
         println!("{kind:?}: median {:?}, slowest {:?}", all[20], all[40]);
         assert!(all[20] < Duration::from_secs(2), "{kind:?}: {all:?}");
+    }
+}
+
+/// A round trip that is known sets the timers: nothing is sent twice on a long path, and on a short one what is lost is
+/// soon sent again.
+#[test]
+fn a_known_round_trip_sets_the_timers() {
+    for kind in KINDS {
+        let run = |delay: Duration, lost: Option<u64>, known: bool| {
+            let link = Link { delay, ..Link::default() };
+            let mut simulation = pair_that_knows(known.then_some(2 * delay), 1, [kind; 2], link);
+            simulation.network.drop_nth(lost);
+            run_until(&mut simulation, |end| end.dtls.is_connected());
+            (simulation.network.stats().sent, simulation.now() - Simulation::<End>::START)
+        };
+        let (long, short) = (Duration::from_millis(400), Duration::from_millis(5));
+        let (least, _) = run(short, None, true);
+        assert_eq!(run(long, None, true).0, least);
+        assert!(run(long, None, false).0 > least);
+        let (_, soon) = run(short, Some(0), true);
+        assert!(soon < Duration::from_millis(100), "{soon:?}");
+        assert!(run(short, Some(0), false).1 > Duration::from_millis(250));
     }
 }

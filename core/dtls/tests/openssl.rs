@@ -27,6 +27,7 @@ struct Theirs {
 
 const EC: &[&str] = &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
 const EC_384: &[&str] = &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"];
+const ED25519: &[&str] = &["-newkey", "ed25519"];
 const RSA: &[&str] = &["-newkey", "rsa:2048"];
 
 fn certificate(folder: &Path, name: &str, kind: &[&str]) -> Theirs {
@@ -119,6 +120,11 @@ impl Ours {
     fn new(versions: Versions, fingerprint: Fingerprint) -> Self {
         let mut random = random::seeded([7; 32]);
         let made = Certificate::generate(default_provider(), &mut random, WallClock(1_700_000_000_000_000)).unwrap();
+        Self::with(made, versions, fingerprint)
+    }
+
+    fn with(made: Certificate, versions: Versions, fingerprint: Fingerprint) -> Self {
+        let random = random::seeded([7; 32]);
         let mut config = Config::new(made, default_provider());
         config.versions = versions;
         let mut dtls = Dtls::new(config, random);
@@ -179,6 +185,10 @@ fn port() -> u16 {
 
 /// Our client and `openssl s_server`.
 fn as_client(theirs: &Theirs, versions: Versions, extra: &[&str]) {
+    client(Ours::new(versions, theirs.fingerprint.clone()), theirs, extra);
+}
+
+fn client(mut ours: Ours, theirs: &Theirs, extra: &[&str]) {
     let port = port();
     let port_text = port.to_string();
     let (certificate, key) = (theirs.certificate.to_str().unwrap(), theirs.key.to_str().unwrap());
@@ -186,7 +196,6 @@ fn as_client(theirs: &Theirs, versions: Versions, extra: &[&str]) {
     arguments.extend(["-Verify", "1", "-use_srtp", "SRTP_AES128_CM_SHA1_80", "-timeout"]);
     arguments.extend(extra);
     let mut server = Process::start(&arguments);
-    let mut ours = Ours::new(versions, theirs.fingerprint.clone());
     ours.peer = Some(SocketAddr::from(([127, 0, 0, 1], port)));
     // The hello is sent again if the server is not there yet.
     ours.dtls.start(ours.now(), Role::Client);
@@ -206,8 +215,11 @@ fn as_client(theirs: &Theirs, versions: Versions, extra: &[&str]) {
 
 /// Our server and `openssl s_client`.
 fn as_server(theirs: &Theirs, versions: Versions, extra: &[&str]) {
+    server(Ours::new(versions, theirs.fingerprint.clone()), theirs, extra);
+}
+
+fn server(mut ours: Ours, theirs: &Theirs, extra: &[&str]) {
     let no_ems = extra.contains(&NO_EMS);
-    let mut ours = Ours::new(versions, theirs.fingerprint.clone());
     ours.dtls.start(ours.now(), Role::Server);
     let address = ours.socket.local_addr().unwrap().to_string();
     let (certificate, key) = (theirs.certificate.to_str().unwrap(), theirs.key.to_str().unwrap());
@@ -248,6 +260,35 @@ fn certificates_of_every_kind() {
     let _ = std::fs::remove_dir_all(folder);
 }
 
+/// OpenSSL takes what we sign, with keys that it made.
+#[test]
+fn our_keys_of_every_kind() {
+    let folder = folder("ours");
+    let theirs = certificate(&folder, "ec", EC);
+    for (name, kind) in [("our-ec384", EC_384), ("our-ed25519", ED25519), ("our-rsa", RSA)] {
+        if name == "our-rsa" && !default_provider().verifies(SignatureScheme::RsaPkcs1Sha256) {
+            continue; // a provider that does not verify RSA does not sign with it either
+        }
+        let made = certificate(&folder, name, kind);
+        let path = |suffix: &str| folder.join(format!("{name}.{suffix}"));
+        let (key, pkcs8) = (made.key.to_str().unwrap(), path("pkcs8"));
+        openssl(&["pkcs8", "-topk8", "-nocrypt", "-in", key, "-outform", "der", "-out", pkcs8.to_str().unwrap()]);
+        let read = |path: PathBuf| std::fs::read(path).unwrap();
+        let ours = Certificate::from_der(default_provider(), &read(path("der")), &read(pkcs8)).unwrap();
+        let end = || Ours::with(ours.clone(), Versions::Any, theirs.fingerprint.clone());
+        client(end(), &theirs, &[]);
+        server(end(), &theirs, &[]);
+        if name == "our-rsa" {
+            for scheme in ["RSA-PSS+SHA384", "RSA+SHA256", "RSA+SHA384"] {
+                let schemes = format!("ECDSA+SHA256:{scheme}");
+                client(end(), &theirs, &["-sigalgs", &schemes]);
+                server(end(), &theirs, &["-sigalgs", &schemes]);
+            }
+        }
+    }
+    let _ = std::fs::remove_dir_all(folder);
+}
+
 #[test]
 fn suites_groups_and_small_datagrams() {
     let folder = folder("options");
@@ -255,6 +296,7 @@ fn suites_groups_and_small_datagrams() {
     for extra in [
         &["-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"][..],
         &["-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256", "-groups", "P-256"],
+        &["-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"],
         &["-groups", "P-384:P-256"],
         &["-mtu", "300"],
         &["-sigalgs", "ECDSA+SHA256"],

@@ -4,9 +4,12 @@
 //! loss is enumerated from the run that had it, since what follows a loss is another set-up. RustCrypto makes every run the same each time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use wigwag::{Certificate, Config, DtlsVersions, WallClock};
+use wigwag_net::{Link, Verdict};
 use wigwag_scenarios::{World, deterministic};
 
 /// The bar of the project.
@@ -93,5 +96,26 @@ fn scenario_04_any_two_packets_of_the_setup_are_lost() {
     for kind in kinds() {
         let (runs, slowest) = kind.pairs();
         println!("{:?}, {}: {runs} pairs, {slowest:?} at most", kind.versions, kind.offerer_is_client);
+    }
+}
+
+/// ICE measures the path first: DTLS repeats nothing in vain, however long it is.
+#[test]
+fn nothing_is_repeated_on_a_long_path() {
+    for kind in kinds() {
+        let role = if kind.offerer_is_client { "a=setup:active" } else { "a=setup:passive" };
+        let mut world = World::edited(1, kind.configs.clone(), |sdp| sdp.replace("a=setup:actpass", role));
+        world.simulation.network.set_default_link(Link { delay: Duration::from_millis(400), ..Link::default() });
+        let hellos = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&hellos);
+        world.simulation.network.set_filter(move |sent| {
+            // A record of the handshake in the clear, and in it a ClientHello.
+            if sent.bytes.first() == Some(&22) && sent.bytes.get(13) == Some(&1) {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            Verdict::Pass
+        });
+        world.transfer(1, 100, Duration::from_secs(30)).unwrap();
+        assert_eq!(hellos.load(Ordering::Relaxed), 1, "{:?}, {}", kind.versions, kind.offerer_is_client);
     }
 }

@@ -1,7 +1,9 @@
 //! Key agreement and signatures over `aws-lc-rs`.
 
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair};
 use rand::Rng;
 use zeroize::Zeroizing;
@@ -81,6 +83,8 @@ pub(super) fn generate(key_type: KeyType, random: &mut dyn Rng) -> Result<Box<dy
             let key = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| KeyError::Refused)?;
             Ok(Box::new(Ed25519(key)))
         }
+        // It would be drawn from the system, and slowly.
+        KeyType::Rsa => Err(KeyError::Unsupported),
     }
 }
 
@@ -102,6 +106,9 @@ pub(super) fn from_pkcs8(pkcs8: &[u8]) -> Result<Box<dyn SigningKey>, KeyError> 
     }
     if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&signature::ECDSA_P384_SHA384_ASN1_SIGNING, pkcs8) {
         return Ok(Box::new(Ecdsa { key_type: KeyType::EcdsaP384, pair }));
+    }
+    if let Ok(pair) = rsa::KeyPair::from_pkcs8(pkcs8) {
+        return Ok(Box::new(Rsa(pair)));
     }
     let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).map_err(|_| KeyError::Unreadable)?;
     Ok(Box::new(Ed25519(key)))
@@ -152,6 +159,41 @@ impl SigningKey for Ed25519 {
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         Ok(self.0.sign(message).as_ref().to_vec())
+    }
+}
+
+#[derive(Debug)]
+struct Rsa(rsa::KeyPair);
+
+impl SigningKey for Rsa {
+    fn key_type(&self) -> KeyType {
+        KeyType::Rsa
+    }
+
+    fn public_key(&self) -> &[u8] {
+        self.0.public_key().as_ref()
+    }
+
+    fn to_pkcs8(&self) -> Result<Secret, KeyError> {
+        let document: Pkcs8V1Der<'_> = self.0.as_der().map_err(|_| KeyError::Refused)?;
+        Ok(Secret::new(document.as_ref().to_vec()))
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.sign_with(KeyType::Rsa.scheme(), message)
+    }
+
+    fn sign_with(&self, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let encoding: &'static dyn signature::RsaEncoding = match scheme {
+            SignatureScheme::RsaPssSha256 => &signature::RSA_PSS_SHA256,
+            SignatureScheme::RsaPssSha384 => &signature::RSA_PSS_SHA384,
+            SignatureScheme::RsaPkcs1Sha256 => &signature::RSA_PKCS1_SHA256,
+            SignatureScheme::RsaPkcs1Sha384 => &signature::RSA_PKCS1_SHA384,
+            _ => return Err(KeyError::Unsupported),
+        };
+        let mut signed = vec![0; self.0.public_modulus_len()];
+        self.0.sign(encoding, &SystemRandom::new(), message, &mut signed).map_err(|_| KeyError::Refused)?;
+        Ok(signed)
     }
 }
 

@@ -117,6 +117,7 @@ pub(super) fn generate(key_type: KeyType, random: &mut dyn Rng) -> Result<Box<dy
             random.fill_bytes(&mut *seed);
             Ok(Signer::ed25519(ed25519_dalek::SigningKey::from_bytes(&seed)))
         }
+        KeyType::Rsa => Err(KeyError::Unsupported),
     }
 }
 

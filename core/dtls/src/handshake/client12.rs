@@ -88,9 +88,7 @@ pub(super) fn certificate_request(
     message: &Message,
 ) -> Result<State, Abort> {
     let schemes = message::parse_certificate_request_12(&message.body).ok_or_else(malformed)?;
-    if !message::has(Some(schemes), core.our_scheme()) {
-        return Err(abort(HANDSHAKE_FAILURE, "the server does not take our kind of certificate"));
-    }
+    core.choose_scheme(Some(schemes), Version::Dtls12)?;
     core.receive(message);
     exchange.requested = true;
     Ok(State::AwaitServerHelloDone(exchange))
@@ -118,9 +116,8 @@ pub(super) fn done(core: &mut Core, exchange: &Exchange, message: &Message) -> R
     let master = Master::new(core.provider, suite, &premaster, randoms, session_hash.as_deref());
     core.log_secret("CLIENT_RANDOM", master.secret());
     if exchange.requested {
-        let signature = core.sign(core.transcript.bytes())?;
         let mut body = Vec::new();
-        message::write_signature(&mut body, core.our_scheme(), &signature);
+        core.sign(core.transcript.bytes(), &mut body)?;
         core.send(0, CERTIFICATE_VERIFY, &body);
     }
     core.flight.add_record(&core.records, CHANGE_CIPHER_SPEC, &[1]);

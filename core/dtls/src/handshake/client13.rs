@@ -54,9 +54,7 @@ pub(super) fn encrypted_extensions(
 
 pub(super) fn certificate_request(core: &mut Core, schedule: Box<Schedule>, message: &Message) -> Result<State, Abort> {
     let (context, schemes) = hello::parse_certificate_request_13(&message.body).ok_or_else(malformed)?;
-    if !message::has(Some(schemes), core.our_scheme()) {
-        return Err(abort(HANDSHAKE_FAILURE, "the server does not take our kind of certificate"));
-    }
+    core.choose_scheme(Some(schemes), Version::Dtls13)?;
     core.receive(message);
     Ok(State::AwaitServerCertificate13(schedule, Request { context: context.to_vec() }))
 }

@@ -45,6 +45,14 @@ impl Flight {
         Self { parts: Vec::new(), mtu, room: mtu, initial_timeout, timeout, deadline: None, sent: None }
     }
 
+    /// Flights that are not sent yet wait this long before they are sent again.
+    pub(crate) fn set_initial_timeout(&mut self, timeout: Duration) {
+        self.initial_timeout = timeout;
+        if self.sent.is_none() {
+            self.timeout = timeout;
+        }
+    }
+
     /// When to send it again.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline

@@ -235,6 +235,8 @@ pub(crate) struct Core {
     /// The peer's, as it has shown it.
     pub remote_certificate: Option<Vec<u8>>,
     remote_key: Option<PublicKey>,
+    /// How we sign.
+    our_scheme: Option<(u16, SignatureScheme)>,
     srtp_profile: Option<SrtpProfile>,
     pub srtp: Option<SrtpKeys>,
     /// The peer asked for new keys.
@@ -267,6 +269,7 @@ impl Core {
             version: None,
             remote_certificate: None,
             remote_key: None,
+            our_scheme: None,
             srtp_profile: None,
             srtp: None,
             update_wanted: false,
@@ -371,13 +374,20 @@ impl Core {
         })
     }
 
-    /// How our own certificate's key signs.
-    fn our_scheme(&self) -> u16 {
-        registry::our_scheme(self.certificate.key().key_type())
+    /// Decides how our own certificate's key signs, given what the peer takes.
+    fn choose_scheme(&mut self, taken: Option<&[u8]>, version: Version) -> Result<(), Abort> {
+        let key = self.certificate.key().key_type();
+        self.our_scheme = registry::our_scheme(key, taken, version == Version::Dtls12);
+        let is_taken = self.our_scheme.is_some();
+        is_taken.then_some(()).ok_or_else(|| abort(HANDSHAKE_FAILURE, "the peer does not take our kind of certificate"))
     }
 
-    fn sign(&self, content: &[u8]) -> Result<Vec<u8>, Abort> {
-        self.certificate.key().sign(content).map_err(|_| internal())
+    /// Appends the scheme that was chosen, and the signature of `content`.
+    fn sign(&self, content: &[u8], out: &mut Vec<u8>) -> Result<(), Abort> {
+        let (number, scheme) = self.our_scheme.ok_or_else(internal)?;
+        let signature = self.certificate.key().sign_with(scheme, content).map_err(|_| internal())?;
+        message::write_signature(out, number, &signature);
+        Ok(())
     }
 
     /// Takes the peer's certificate in; whether it is the right one is the session's question.
@@ -408,9 +418,8 @@ impl Core {
 
     /// CertificateVerify of DTLS 1.3, for the transcript so far.
     fn write_proof13(&self, signer: Signer, hash: Hash) -> Result<Vec<u8>, Abort> {
-        let signature = self.sign(&signed13(signer, &self.hash13(hash)))?;
         let mut body = Vec::new();
-        message::write_signature(&mut body, self.our_scheme(), &signature);
+        self.sign(&signed13(signer, &self.hash13(hash)), &mut body)?;
         Ok(body)
     }
 
@@ -434,10 +443,10 @@ impl Core {
     fn keys12(&self, master: &Master) -> Result<Keys12, Abort> {
         let block = master.key_block(self.provider);
         let aead = master.suite.aead;
-        let make = |key: &[u8], salt| Protection::dtls12(self.provider, aead, key, salt).map_err(|_| internal());
+        let make = |key: &[u8], iv: &[u8]| Protection::dtls12(self.provider, aead, key, iv).map_err(|_| internal());
         Ok(Keys12 {
-            client: make(&block.client_key, block.client_salt)?,
-            server: make(&block.server_key, block.server_salt)?,
+            client: make(&block.client_key, &block.client_iv)?,
+            server: make(&block.server_key, &block.server_iv)?,
         })
     }
 

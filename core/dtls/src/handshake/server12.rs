@@ -1,6 +1,6 @@
-//! The server of DTLS 1.2: ECDHE_ECDSA with AES-GCM. RFC 5246 section 7.4, RFC 8422.
+//! The server of DTLS 1.2: ECDHE with our certificate, of whichever kind. RFC 5246 section 7.4, RFC 8422.
 
-use wigwag_crypto::{Group, KeyAgreement};
+use wigwag_crypto::{Group, KeyAgreement, KeyType};
 
 use super::{Core, Keys12, State, agree};
 use crate::alert::*;
@@ -13,7 +13,7 @@ use crate::wire::hello::{ClientHello, DOWNGRADE, ServerHello};
 use crate::wire::message::{
     self, CERTIFICATE, CERTIFICATE_REQUEST, FINISHED, Message, SERVER_HELLO, SERVER_HELLO_DONE, SERVER_KEY_EXCHANGE,
 };
-use crate::wire::registry::{self, DTLS_12, GROUPS_12, SUITES_12_ECDSA};
+use crate::wire::registry::{self, DTLS_12, GROUPS_12, SUITES_12_ECDSA, SUITES_12_RSA};
 
 /// What the hellos came to.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub(crate) struct Negotiated {
 
 pub(super) fn client_hello(core: &mut Core, client: &ClientHello<'_>, message: &Message) -> Result<State, Abort> {
     let failure = |why| abort(HANDSHAKE_FAILURE, why);
-    let common = SUITES_12_ECDSA.iter().find(|(number, _)| numbers(client.suites).any(|offered| offered == *number));
+    let suites = if core.certificate.key().key_type() == KeyType::Rsa { SUITES_12_RSA } else { SUITES_12_ECDSA };
+    let common = suites.iter().find(|(number, _)| numbers(client.suites).any(|offered| offered == *number));
     let (number, suite) = *common.ok_or_else(|| failure("no cipher suite in common"))?;
     let group = match client.groups {
         Some(groups) => GROUPS_12.iter().find(|(number, _)| message::has(Some(groups), *number)),
@@ -35,9 +36,7 @@ pub(super) fn client_hello(core: &mut Core, client: &ClientHello<'_>, message: &
         None => GROUPS_12.iter().find(|(_, group)| *group == Group::P256),
     };
     let (group_number, group) = *group.ok_or_else(|| failure("no group in common"))?;
-    if !message::has(client.schemes, core.our_scheme()) {
-        return Err(failure("the client does not take our kind of certificate"));
-    }
+    core.choose_scheme(client.schemes, Version::Dtls12)?;
     core.receive(message);
 
     let mut server_random = core.fresh_random();
@@ -63,8 +62,8 @@ pub(super) fn client_hello(core: &mut Core, client: &ClientHello<'_>, message: &
 
     let agreement = core.fresh_key(group)?;
     let mut body = message::write_ecdh_params(group_number, agreement.public_key());
-    let signature = core.sign(&[&client.random[..], &server_random, &body].concat())?;
-    message::write_signature(&mut body, core.our_scheme(), &signature);
+    let signed = [&client.random[..], &server_random, &body].concat();
+    core.sign(&signed, &mut body)?;
     core.send(0, SERVER_KEY_EXCHANGE, &body);
     let body = message::write_certificate_request_12(&registry::schemes(core.provider, true));
     core.send(0, CERTIFICATE_REQUEST, &body);

@@ -7,7 +7,7 @@ use wigwag_crypto::{Digest, Group};
 
 use super::{Core, Signer, State};
 use crate::alert::*;
-use crate::config::Role;
+use crate::config::{Role, Version};
 use crate::schedule::Schedule;
 use crate::wire::codec::{numbers, put_u16};
 use crate::wire::hello::{self, ClientHello, RETRY_RANDOM, ServerHello};
@@ -41,9 +41,7 @@ pub(super) fn client_hello(
     let failure = |why| abort(HANDSHAKE_FAILURE, why);
     let common = SUITES_13.iter().find(|(number, _)| numbers(client.suites).any(|offered| offered == *number));
     let (number, suite) = *common.ok_or_else(|| failure("no cipher suite in common"))?;
-    if !message::has(client.schemes, core.our_scheme()) {
-        return Err(failure("the client does not take our kind of certificate"));
-    }
+    core.choose_scheme(client.schemes, Version::Dtls13)?;
     let mut ours = core.groups(Role::Server);
     let shared = ours.find_map(|(number, group)| Some((number, group, client.share(number)?)));
     let Some((group_number, group, share)) = shared else {

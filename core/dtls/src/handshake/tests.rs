@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wigwag_crypto::{Group, default_provider};
+use wigwag_crypto::{Group, KeyType, default_provider};
 use wigwag_proto::{WallClock, random};
 
 use super::*;
@@ -10,8 +10,12 @@ use crate::wire::hello::{ClientHello, Offered, RETRY_RANDOM, ServerHello};
 use crate::wire::registry::{DTLS_13, GROUPS, SUITES_13};
 
 fn core(seed: u8, versions: Versions) -> Core {
+    core_with(seed, versions, KeyType::EcdsaP256)
+}
+
+fn core_with(seed: u8, versions: Versions, key_type: KeyType) -> Core {
     let mut random = random::seeded([seed; 32]);
-    let certificate = Certificate::generate(default_provider(), &mut random, WallClock(1)).unwrap();
+    let certificate = Certificate::generate_with(default_provider(), key_type, &mut random, WallClock(1)).unwrap();
     let mut config = Config::new(certificate, default_provider());
     config.versions = versions;
     Core::new(&config, random, Flight::new(65_507, Duration::from_secs(1)))
@@ -115,7 +119,7 @@ fn a_retry_must_make_sense() {
 fn run(client: &mut Core, server: &mut Core) -> Result<Vec<usize>, Abort> {
     let mut states = [client.begin(Role::Client)?, server.begin(Role::Server)?].map(Some);
     let mut sizes = Vec::new();
-    for turn in 0..3 {
+    for turn in 0..4 {
         let (from, to) = if turn % 2 == 0 { (&mut *client, &mut *server) } else { (&mut *server, &mut *client) };
         sizes.push(from.flight.handshake_payloads().iter().map(|(_, payload)| payload.len()).sum());
         let state = &mut states[1 - turn % 2];
@@ -138,6 +142,20 @@ fn post_quantum_keys_cost_no_round_trip() {
             // An encapsulation key there, and a ciphertext back.
             assert_eq!(sizes[0] > 1184, ours == Offer, "{sizes:?}");
             assert_eq!(sizes[1] > 1088 + 500, ours == Offer && theirs != Off, "{sizes:?}");
+        }
+    }
+}
+
+#[test]
+fn certificates_of_every_kind() {
+    const KINDS: [KeyType; 3] = [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Ed25519];
+    for versions in [Versions::Dtls12, Versions::Dtls13] {
+        for ours in KINDS {
+            for theirs in KINDS {
+                let (mut client, mut server) = (core_with(1, versions, ours), core_with(2, versions, theirs));
+                run(&mut client, &mut server).unwrap();
+                assert!(client.srtp.is_some() && client.srtp == server.srtp, "{versions:?} {ours:?} {theirs:?}");
+            }
         }
     }
 }

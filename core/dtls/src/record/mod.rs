@@ -184,6 +184,11 @@ impl Records {
         self.write.last().is_some_and(|write| write.next >= write.limit)
     }
 
+    /// Bytes before and after a payload that is sealed with the present key.
+    pub(crate) fn present_overhead(&self) -> Option<(usize, usize)> {
+        self.write.last().map(|write| write.protection.overhead())
+    }
+
     /// Bytes of a record in `epoch` around its payload.
     pub(crate) fn overhead(&self, epoch: u64) -> usize {
         let write = self.write.iter().find(|write| write.epoch == epoch);
@@ -324,6 +329,35 @@ mod tests {
                 assert_eq!(open(&mut receiver, &record), Some((APPLICATION_DATA, number, vec![9; len])));
                 assert_eq!(open(&mut receiver, &record), None, "never twice");
             }
+        }
+    }
+
+    #[test]
+    fn records_of_dtls_12() {
+        for Suite { aead, .. } in SUITES {
+            let iv_len = if aead == Aead::ChaCha20Poly1305 { 12 } else { 4 };
+            let key =
+                || Protection::dtls12(default_provider(), aead, &vec![3; aead.key_len()], &vec![5; iv_len]).unwrap();
+            let (mut sender, mut receiver) = (Records::default(), Records::default());
+            sender.write_with(1, key());
+            receiver.read_with(1, key());
+            // What stands in the record of the nonce.
+            let explicit = if aead == Aead::ChaCha20Poly1305 { 0 } else { 8 };
+            assert_eq!(sender.present_overhead(), Some((13 + explicit, 16)));
+            for (n, len) in [0, 1, 100, 1200, 16_384].into_iter().enumerate() {
+                let mut record = Vec::new();
+                let number = sender.append(1, APPLICATION_DATA, &vec![9; len], &mut record).unwrap();
+                assert_eq!(
+                    (number, record.len()),
+                    (RecordNumber { epoch: 1, sequence: n as u64 }, 29 + explicit + len)
+                );
+                let mut changed = record.clone();
+                changed[10] ^= 1; // of the sequence number
+                assert_eq!(open(&mut receiver, &changed), None);
+                assert_eq!(open(&mut receiver, &record), Some((APPLICATION_DATA, number, vec![9; len])));
+                assert_eq!(open(&mut receiver, &record), None, "never twice");
+            }
+            assert!(Protection::dtls12(default_provider(), aead, &vec![3; aead.key_len()], &[5; 5]).is_err());
         }
     }
 

@@ -1,14 +1,14 @@
 //! One key of one direction: records are sealed and opened where they lie.
 //!
 //! ```text
-//! DTLS 1.2, RFC 6347 section 4.1 and RFC 5288 section 3 (AES-GCM only):
-//!   type | 254 253 | epoch (2) | sequence (6) | length (2) | explicit nonce (8) | payload | tag (16)
+//! DTLS 1.2, RFC 6347 section 4.1, RFC 5288 section 3 and RFC 7905 section 2:
+//!   type | 254 253 | epoch (2) | sequence (6) | length (2) | explicit nonce (8, AES-GCM only) | payload | tag (16)
 //!
 //! DTLS 1.3, RFC 9147 section 4:
 //!   001CSLEE | sequence (1 or 2, encrypted) | length (0 or 2) | payload, content type, zeros | tag (16)
 //! ```
 //!
-//! In DTLS 1.2 the explicit nonce is the epoch and the sequence number, which no key meets twice.
+//! In DTLS 1.2 the explicit nonce of AES-GCM is the epoch and the sequence number, which no key meets twice.
 
 use wigwag_crypto::{Aead, AeadKey, BlockKey, Digest, KeyError, Provider, TAG_LEN};
 use zeroize::Zeroizing;
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::header::{HEADER_12, UNIFIED, UNIFIED_LENGTH, UNIFIED_LONG};
 use crate::schedule::{Suite, expand_label};
 
-/// Bytes around a payload in DTLS 1.2: the header and the explicit nonce before, the tag after.
+/// Bytes around a payload in DTLS 1.2: the header and AES-GCM's explicit nonce before, the tag after.
 pub(crate) const PREFIX_12: usize = HEADER_12 + EXPLICIT_NONCE;
 pub(crate) const SUFFIX_12: usize = TAG_LEN;
 /// Bytes around a payload in DTLS 1.3 as we write it: the unified header with two bytes of sequence number and the
@@ -31,8 +31,38 @@ const SAMPLE: usize = 16;
 /// A key, and what goes with it.
 #[derive(Debug)]
 pub(crate) enum Protection {
-    Dtls12 { aead: Box<dyn AeadKey>, salt: Zeroizing<[u8; 4]> },
+    Dtls12 { aead: Box<dyn AeadKey>, nonce: Nonce12 },
     Dtls13 { aead: Box<dyn AeadKey>, iv: Zeroizing<[u8; 12]>, numbers: NumberKey },
+}
+
+/// How the nonces of DTLS 1.2 are made of a record's number.
+#[derive(Debug)]
+pub(crate) enum Nonce12 {
+    /// AES-GCM: a salt, and what stands in the record. RFC 5288 section 3.
+    Explicit(Zeroizing<[u8; 4]>),
+    /// ChaCha20-Poly1305: the number, laid over this. RFC 7905 section 2.
+    Implicit(Zeroizing<[u8; 12]>),
+}
+
+impl Nonce12 {
+    fn explicit_len(&self) -> usize {
+        match self {
+            Self::Explicit(_) => EXPLICIT_NONCE,
+            Self::Implicit(_) => 0,
+        }
+    }
+
+    /// `explicit` is what stands in the record, if anything does.
+    fn nonce(&self, number: [u8; 8], explicit: &[u8]) -> [u8; 12] {
+        match self {
+            Self::Explicit(salt) => {
+                let mut nonce = [0; 12];
+                nonce.iter_mut().zip(salt.iter().chain(explicit)).for_each(|(to, from)| *to = *from);
+                nonce
+            }
+            Self::Implicit(iv) => nonce13(iv, u64::from_be_bytes(number)),
+        }
+    }
 }
 
 /// What hides the record numbers of DTLS 1.3. RFC 9147 section 4.2.3.
@@ -60,8 +90,13 @@ impl NumberKey {
 }
 
 impl Protection {
-    pub(crate) fn dtls12(provider: Provider, aead: Aead, key: &[u8], salt: [u8; 4]) -> Result<Self, KeyError> {
-        Ok(Self::Dtls12 { aead: provider.aead(aead, key)?, salt: Zeroizing::new(salt) })
+    pub(crate) fn dtls12(provider: Provider, aead: Aead, key: &[u8], iv: &[u8]) -> Result<Self, KeyError> {
+        let wrong = |_| KeyError::WrongLength;
+        let nonce = match aead {
+            Aead::Aes128Gcm | Aead::Aes256Gcm => Nonce12::Explicit(Zeroizing::new(iv.try_into().map_err(wrong)?)),
+            Aead::ChaCha20Poly1305 => Nonce12::Implicit(Zeroizing::new(iv.try_into().map_err(wrong)?)),
+        };
+        Ok(Self::Dtls12 { aead: provider.aead(aead, key)?, nonce })
     }
 
     /// The keys that a traffic secret stands for. RFC 8446 section 7.3, RFC 9147 section 4.2.3.
@@ -86,7 +121,7 @@ impl Protection {
     /// Bytes before and after a payload.
     pub(crate) fn overhead(&self) -> (usize, usize) {
         match self {
-            Self::Dtls12 { .. } => (PREFIX_12, SUFFIX_12),
+            Self::Dtls12 { nonce, .. } => (HEADER_12 + nonce.explicit_len(), SUFFIX_12),
             Self::Dtls13 { .. } => (PREFIX_13, SUFFIX_13),
         }
     }
@@ -104,16 +139,16 @@ impl Protection {
         let (prefix, suffix) = self.overhead();
         let record = segment.get_mut(..prefix + len + suffix)?;
         match self {
-            Self::Dtls12 { aead, salt } => {
+            Self::Dtls12 { aead, nonce } => {
                 let number = number(epoch, sequence);
                 let (header, rest) = record.split_first_chunk_mut::<HEADER_12>()?;
-                let (explicit, rest) = rest.split_first_chunk_mut::<EXPLICIT_NONCE>()?;
+                let (explicit, rest) = rest.split_at_mut_checked(nonce.explicit_len())?;
                 let (payload, tag) = rest.split_last_chunk_mut::<TAG_LEN>()?;
-                *explicit = number;
-                let inner = u16::try_from(EXPLICIT_NONCE + len + TAG_LEN).ok()?.to_be_bytes();
+                explicit.iter_mut().zip(number).for_each(|(to, from)| *to = from);
+                let inner = u16::try_from(explicit.len() + len + TAG_LEN).ok()?.to_be_bytes();
                 *header = plain_header(content_type, number, inner);
                 let aad = plain_header_aad(content_type, number, len)?;
-                *tag = aead.seal_in_place(&nonce12(salt, explicit), &aad, payload);
+                *tag = aead.seal_in_place(&nonce.nonce(number, explicit), &aad, payload);
             }
             Self::Dtls13 { aead, iv, numbers } => {
                 let (header, rest) = record.split_first_chunk_mut::<PREFIX_13>()?;
@@ -135,15 +170,15 @@ impl Protection {
 
     /// Opens a record of DTLS 1.2 whose header is well-formed; its payload.
     pub(crate) fn open12<'a>(&self, record: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        let Self::Dtls12 { aead, salt } = self else {
+        let Self::Dtls12 { aead, nonce } = self else {
             return None;
         };
         let (header, rest) = record.split_first_chunk_mut::<HEADER_12>()?;
-        let (explicit, rest) = rest.split_first_chunk_mut::<EXPLICIT_NONCE>()?;
+        let (explicit, rest) = rest.split_at_mut_checked(nonce.explicit_len())?;
         let (payload, tag) = rest.split_last_chunk_mut::<TAG_LEN>()?;
         let [content_type, _, _, number @ .., _, _] = *header;
         let aad = plain_header_aad(content_type, number, payload.len())?;
-        aead.open_in_place(&nonce12(salt, explicit), &aad, payload, tag).ok()?;
+        aead.open_in_place(&nonce.nonce(number, explicit), &aad, payload, tag).ok()?;
         Some(payload)
     }
 
@@ -209,12 +244,6 @@ fn plain_header_aad(content_type: u8, number: [u8; 8], len: usize) -> Option<[u8
     let [a, b, c, d, e, f, g, h] = number;
     let [high, low] = u16::try_from(len).ok()?.to_be_bytes();
     Some([a, b, c, d, e, f, g, h, content_type, 254, 253, high, low])
-}
-
-fn nonce12(salt: &[u8; 4], explicit: &[u8; 8]) -> [u8; 12] {
-    let mut nonce = [0; 12];
-    nonce.iter_mut().zip(salt.iter().chain(explicit)).for_each(|(to, from)| *to = *from);
-    nonce
 }
 
 /// The sequence number, without the epoch, laid over the IV. RFC 8446 section 5.3, RFC 9147 section 4.

@@ -2,6 +2,7 @@
 
 use wigwag_crypto::{Aead, Group, Hash, KeyType, Provider, SignatureScheme};
 
+use super::codec::numbers;
 use super::x509::KeyKind;
 use crate::event::SrtpProfile;
 use crate::schedule::Suite;
@@ -17,10 +18,11 @@ const CHACHA20: Suite = Suite { aead: Aead::ChaCha20Poly1305, hash: Hash::Sha256
 
 /// Cipher suites of DTLS 1.3. RFC 8446 appendix B.4.
 pub(crate) const SUITES_13: [(u16, Suite); 3] = [(0x1301, AES_128), (0x1302, AES_256), (0x1303, CHACHA20)];
-/// TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 and TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384. RFC 5289.
-pub(crate) const SUITES_12_ECDSA: [(u16, Suite); 2] = [(0xC02B, AES_128), (0xC02C, AES_256)];
+/// TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, ..._AES_256_GCM_SHA384 and ..._CHACHA20_POLY1305_SHA256: for certificates
+/// of ECDSA and Ed25519. RFC 5289, RFC 7905.
+pub(crate) const SUITES_12_ECDSA: [(u16, Suite); 3] = [(0xC02B, AES_128), (0xC02C, AES_256), (0xCCA9, CHACHA20)];
 /// TLS_ECDHE_RSA_WITH_...: for servers with an RSA certificate.
-pub(crate) const SUITES_12_RSA: [(u16, Suite); 2] = [(0xC02F, AES_128), (0xC030, AES_256)];
+pub(crate) const SUITES_12_RSA: [(u16, Suite); 3] = [(0xC02F, AES_128), (0xC030, AES_256), (0xCCA8, CHACHA20)];
 /// TLS_EMPTY_RENEGOTIATION_INFO_SCSV. RFC 5746 section 3.3.
 pub(crate) const RENEGOTIATION_SCSV: u16 = 0x00FF;
 
@@ -68,13 +70,22 @@ pub(crate) fn schemes(provider: Provider, dtls12: bool) -> Vec<u16> {
     schemes
 }
 
-/// How our own key signs.
-pub(crate) fn our_scheme(key: KeyType) -> u16 {
-    match key {
-        KeyType::EcdsaP256 => ECDSA_SHA256,
-        KeyType::EcdsaP384 => ECDSA_SHA384,
-        KeyType::Ed25519 => ED25519,
-    }
+/// How our own key signs so that the peer takes it: the number, and what it stands for.
+pub(crate) fn our_scheme(key: KeyType, taken: Option<&[u8]>, dtls12: bool) -> Option<(u16, SignatureScheme)> {
+    let number = |scheme| {
+        Some(match scheme {
+            SignatureScheme::EcdsaP256Sha256 => ECDSA_SHA256,
+            SignatureScheme::EcdsaP384Sha384 => ECDSA_SHA384,
+            SignatureScheme::Ed25519 => ED25519,
+            SignatureScheme::RsaPssSha256 => RSA_PSS_SHA256,
+            SignatureScheme::RsaPssSha384 => RSA_PSS_SHA384,
+            SignatureScheme::RsaPkcs1Sha256 if dtls12 => RSA_PKCS1_SHA256,
+            SignatureScheme::RsaPkcs1Sha384 if dtls12 => RSA_PKCS1_SHA384,
+            _ => return None,
+        })
+    };
+    let ours = key.schemes().iter().filter_map(|scheme| Some((number(*scheme)?, *scheme)));
+    ours.into_iter().find(|(number, _)| taken.is_some_and(|list| numbers(list).any(|known| known == *number)))
 }
 
 /// What a scheme means with a key of this kind; in DTLS 1.2 the curve is not part of it. RFC 8446 section 4.2.3.

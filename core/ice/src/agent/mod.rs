@@ -381,6 +381,14 @@ impl Agent {
         self.round_trip_time
     }
 
+    /// Of this path, as the last check on it measured it; smoothed, if it is the selected one.
+    pub fn round_trip_time_of(&self, path: UdpPath) -> Option<Duration> {
+        match self.selected_path() == Some(path) {
+            true => self.round_trip_time,
+            false => self.session.list.of_path(path).and_then(|id| self.session.list.get(id)?.round_trip_time),
+        }
+    }
+
     /// What was received and what became of it.
     pub fn stats(&self) -> Stats {
         self.stats

@@ -145,6 +145,15 @@ impl PeerConnection {
         }
     }
 
+    /// ICE has measured the path: so long a flight of the handshake and its answer take.
+    pub(super) fn seed_dtls_timers(&mut self) {
+        if !self.dtls.is_connected()
+            && let Some(round_trip_time) = self.path().and_then(|path| self.ice.round_trip_time_of(path))
+        {
+            self.dtls.set_round_trip_time(round_trip_time);
+        }
+    }
+
     /// Begins DTLS: a server at once, since the peer's first flight may come with its checks; a client when there is a
     /// path to send on.
     pub(super) fn start_dtls(&mut self, now: Instant) {

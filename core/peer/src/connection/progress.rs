@@ -24,6 +24,7 @@ impl PeerConnection {
     /// Draws the consequences of whatever happened: called at the end of every verb that changes something.
     pub(super) fn follow_up(&mut self, now: Instant) {
         self.hear_ice();
+        self.seed_dtls_timers();
         self.start_dtls(now);
         while let Some(event) = self.dtls.poll_event() {
             match event {
