@@ -19,6 +19,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Names that say it; a test may panic.
 
 pub mod adversary;
+mod lab;
 pub mod media;
 pub mod memory;
 pub mod message;
@@ -27,6 +28,7 @@ pub mod provider;
 mod replay;
 mod world;
 
+pub use lab::{Lab, SERVERS};
 pub use peer::{Peer, Testimony};
 pub use replay::for_each_seed;
 pub use wigwag_net::{Link, Simulation};

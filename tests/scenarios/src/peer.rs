@@ -40,6 +40,8 @@ pub struct Peer {
     pub skew: Duration,
     /// What was told, in order.
     pub states: Vec<ConnectionState>,
+    /// What servers refused, and which.
+    pub candidate_errors: Vec<(u16, String)>,
     pub opened: Vec<ChannelId>,
     pub closed: Vec<ChannelId>,
     pub tracks: Vec<TransceiverId>,
@@ -65,6 +67,7 @@ impl Peer {
             listens: true,
             skew: Duration::ZERO,
             states: Vec::new(),
+            candidate_errors: Vec::new(),
             opened: Vec::new(),
             closed: Vec::new(),
             tracks: Vec::new(),
@@ -151,6 +154,7 @@ impl Peer {
             }
             Event::ConnectionStateChange(state) => self.states.push(state),
             Event::IceCandidate(candidate) => self.candidates.push(candidate),
+            Event::IceCandidateError { url, error_code, .. } => self.candidate_errors.push((error_code, url)),
             Event::Track(id) => self.tracks.push(id),
             Event::TrackRemoved(id) => self.tracks.retain(|track| *track != id),
             Event::Rtp { transceiver, packet } => {

@@ -206,6 +206,11 @@ impl TurnServer {
         self.revoke_nonces();
     }
 
+    /// All allocations are another user's from now on: who made them is told 441.
+    pub fn give_to(&mut self, user: &str) {
+        self.allocations.values_mut().for_each(|allocation| allocation.user = user.to_owned());
+    }
+
     /// Every nonce that was given out is stale from now on.
     pub fn revoke_nonces(&mut self) {
         self.epoch += 1;
