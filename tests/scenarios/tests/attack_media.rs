@@ -342,6 +342,58 @@ fn attack_media_flood() {
     });
 }
 
+/// Transport-wide numbers that jump, repeat and go backwards, with names (mid, rid) of nobody: what the victim keeps of them is bounded, and what it
+/// reports of them is less than it was sent.
+#[test]
+fn attack_transport_numbers() {
+    for_each_seed(2, |seed| {
+        let mut duel = duel(seed);
+        let id = |of: &str| {
+            let line = duel.answer.lines().find(|line| line.starts_with("a=extmap:") && line.ends_with(of)).unwrap();
+            line["a=extmap:".len()..].split([' ', '/']).next().unwrap().parse::<u8>().unwrap()
+        };
+        let (transport, mid) = (id("transport-wide-cc-extensions-01"), id("sdes:mid"));
+        let mut random = random::seeded([seed as u8; 32]);
+        duel.adversary().forget();
+        let (before, heard) = (memory::live(), duel.adversary().bytes);
+        let mut sent = 0;
+        for n in 0..20_000_u16 {
+            let number: u16 = match n % 4 {
+                0 => random.random(),
+                1 => n,
+                2 => n.wrapping_mul(32_767),
+                _ => n.wrapping_sub(20_000),
+            };
+            // One-byte elements: the number, and a name of four letters. RFC 8285 section 4.2.
+            let mut elements = vec![transport << 4 | 1];
+            elements.extend_from_slice(&number.to_be_bytes());
+            match n % 5 {
+                0 => {
+                    elements.push(mid << 4 | 3);
+                    elements.extend((0..4).map(|_| random.random_range(b'a'..=b'z')));
+                }
+                _ => elements.extend_from_slice(&[0; 5]),
+            }
+            let extension = [&[0xBE, 0xDE, 0, 2][..], &elements].concat();
+            let mut packet = rtp(n, 7, &[&extension[..], &[7; 20]].concat());
+            packet[0] |= 0x10;
+            sent += packet.len() as u64;
+            duel.shoot(&packet);
+            if n % 4 == 0 {
+                duel.run_for(Duration::from_millis(1));
+                duel.victim().testimony.as_mut().unwrap().packets.clear();
+            }
+        }
+        duel.run_for(SECOND);
+        duel.adversary().forget();
+        let (held, said) = (memory::live() - before, duel.adversary().bytes - heard);
+        println!("seed {seed}: {held} bytes held, {said} said of {sent} heard");
+        assert!(held < 1 << 20, "{held} bytes");
+        assert!((sent / 1000..sent / 2).contains(&said), "{said} bytes of reports about {sent}");
+        duel.still_works();
+    });
+}
+
 /// Feedback about 65,535 packets in thirty bytes, against feedback of the same length about a few: about the same work.
 #[test]
 fn attack_transport_feedback_bomb() {

@@ -298,6 +298,16 @@ fn attack_forward_tsn() {
         duel.run_for(SECOND);
         assert!(duel.victim().testimony.as_ref().unwrap().messages.is_empty());
         duel.still_works();
+        // As far ahead as there is an ahead, with a hole behind and data on either side.
+        for far in [1 << 16, 1 << 24, 1 << 30, (1 << 31) - 10] {
+            let at = duel.adversary().script.tsn;
+            let held = data(at.wrapping_add(2), stream, 40_000, BINARY, b"never");
+            duel.strike_chunks(&[(DATA, BEGINNING, &held)]);
+            duel.strike_chunks(&[(FORWARD_TSN, 0, &at.wrapping_add(far).to_be_bytes())]);
+            duel.adversary().script.tsn = at.wrapping_add(far + 1);
+            duel.run_for(Duration::from_millis(300));
+            duel.still_works();
+        }
     });
 }
 

@@ -95,6 +95,8 @@ pub struct Duel {
     pub adversary: HostId,
     /// The victim's channel.
     pub channel: ChannelId,
+    /// What the adversary answered.
+    pub answer: String,
     /// The next stream sequence number on the victim's channel.
     ssn: u16,
 }
@@ -142,7 +144,7 @@ impl Duel {
         }
         answer.sdp = edit(answer.sdp);
         let ice = Ice::new(Credentials::of(&answer.sdp), victims, attack.provider);
-        victim.set_remote_description(START, answer).unwrap();
+        victim.set_remote_description(START, answer.clone()).unwrap();
 
         let path = UdpPath { local: there, remote: here };
         let fingerprint = Some(victim.local_fingerprint().clone());
@@ -152,7 +154,7 @@ impl Duel {
         let mut simulation = Simulation::new(seed);
         let victim = simulation.add([here.ip()], Node::Victim(Box::new(victim)));
         let adversary = simulation.add([there.ip()], Node::Adversary(Box::new(adversary)));
-        Self { simulation, victim, adversary, channel, ssn: 1 }
+        Self { simulation, victim, adversary, channel, answer: answer.sdp, ssn: 1 }
     }
 
     pub fn now(&self) -> Instant {
