@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use rand::Rng;
 use wigwag::{CryptoProvider, Provider};
 use wigwag_crypto::{
-    Aead, AeadKey, BadSignature, BlockKey, Digest, Group, Hash, Hasher, KeyAgreement, KeyError, KeyType, MacKey,
-    SignatureScheme, SigningKey, StreamKey, Tag, Unauthentic,
+    Aead, AeadKey, BadSignature, BlockKey, Digest, Group, Hash, Hasher, InvalidPublicKey, KeyAgreement, KeyError,
+    KeyType, MacKey, Secret, SignatureScheme, SigningKey, StreamKey, Tag, Unauthentic,
 };
 
 /// Every key and nonce that was used, for each way of using it.
@@ -97,7 +97,7 @@ impl SigningKey for Claiming {
     fn public_key(&self) -> &[u8] {
         &self.public_key
     }
-    fn to_pkcs8(&self) -> Result<wigwag_crypto::Secret, KeyError> {
+    fn to_pkcs8(&self) -> Result<Secret, KeyError> {
         self.inner.to_pkcs8()
     }
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
@@ -143,6 +143,17 @@ impl CryptoProvider for Bent {
     }
     fn key_agreement(&self, group: Group, random: &mut dyn Rng) -> Result<Box<dyn KeyAgreement>, KeyError> {
         self.inner.key_agreement(group, random)
+    }
+    fn answer_key_agreement(
+        &self,
+        group: Group,
+        peer_public_key: &[u8],
+        random: &mut dyn Rng,
+    ) -> Result<(Vec<u8>, Secret), InvalidPublicKey> {
+        self.inner.answer_key_agreement(group, peer_public_key, random)
+    }
+    fn agrees(&self, group: Group) -> bool {
+        self.inner.agrees(group)
     }
     fn generate_signing_key(&self, key_type: KeyType, random: &mut dyn Rng) -> Result<Box<dyn SigningKey>, KeyError> {
         self.inner.generate_signing_key(key_type, random)

@@ -130,6 +130,7 @@ impl Duel {
         let certificate = attack.certificate.clone().unwrap_or_else(own);
         let mut config = Config::new(bytes);
         config.certificate = Some(certificate.clone());
+        config.snap = false; // the script has its own handshake
         config.snap = false; // the script knows a handshake
         let mut scribe = PeerConnection::new(config).unwrap();
         scribe.add_udp_socket(START, there).unwrap();
