@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use wigwag::{ChannelId, ChannelInit, Config, ConnectionState, Gathering, IceServer, PeerConnection};
-use wigwag_net::{Failure, HostId, Nat, Realm, Simulation, TurnConfig, TurnServer};
+use wigwag_net::{Failure, Fault, HostId, Nat, Realm, Simulation, TurnConfig, TurnServer};
 
 use crate::peer::Peer;
 use crate::world::{config, exchange};
@@ -30,6 +30,11 @@ pub struct Lab {
 impl Lab {
     /// `urls` are what each side asks; `nats` what each is behind.
     pub fn new(seed: u64, nats: [Nat; 2], urls: [&[&str]; 2]) -> Self {
+        Self::with(seed, nats, urls, |_, _| ())
+    }
+
+    /// The same, with sides whose configuration is changed.
+    pub fn with(seed: u64, nats: [Nat; 2], urls: [&[&str]; 2], change: impl Fn(usize, &mut Config)) -> Self {
         let mut simulation = Simulation::new(seed);
         let servers = SERVERS.map(|server| {
             let address = server.parse().unwrap();
@@ -45,6 +50,7 @@ impl Lab {
         let pc = |side: usize| {
             let mut config: Config = config(seed, side as u8 + 1);
             config.gathering = Gathering::Interfaces;
+            change(side, &mut config);
             if !urls[side].is_empty() {
                 config.ice_servers = vec![IceServer::new(urls[side].iter().copied(), "user", "pass").unwrap()];
             }
@@ -76,28 +82,50 @@ impl Lab {
     /// # Errors
     /// A fault of one of the machines, or that it is not within `limit`.
     pub fn run_until(&mut self, limit: Duration, is_done: impl Fn(&[&Peer; 2]) -> bool) -> Result<Duration, Failure> {
+        let begin = self.simulation.now();
+        let end = begin + limit;
+        loop {
+            self.signal();
+            let now = self.simulation.now();
+            let next = self.signals.first_key_value().map(|((at, _), _)| *at).filter(|at| *at <= end);
+            // A candidate arrives in its time, even where nothing else happens until then.
+            let outcome = self.simulation.run(next.unwrap_or(end) - now, |simulation| {
+                let peers = self.peers.map(|host| simulation.machine(host).unwrap());
+                let has_news = peers.iter().any(|peer| !peer.candidates.is_empty());
+                match is_done(&peers) {
+                    true => ControlFlow::Break(true),
+                    false if has_news => ControlFlow::Break(false),
+                    false => ControlFlow::Continue(()),
+                }
+            });
+            match (outcome, next) {
+                (Ok(true), _) => return Ok(self.simulation.now() - begin),
+                (Ok(false), _) => {}
+                (Err(Failure { fault: Fault::Stalled | Fault::TimedOut, .. }), Some(next)) => {
+                    self.simulation.run_for(next - self.simulation.now())?;
+                }
+                (Err(failure), _) => return Err(failure),
+            }
+        }
+    }
+
+    /// Sends the candidates that were found, and delivers those that have arrived.
+    fn signal(&mut self) {
         let Self { simulation, peers, signals, sent, .. } = self;
-        let begin = simulation.now();
-        simulation.run(limit, |simulation| {
-            let now = simulation.now();
-            for (side, host) in peers.iter().enumerate() {
-                // Only who said something is touched: a machine that is looked at is woken.
-                if simulation.machine(*host).is_some_and(|peer| !peer.candidates.is_empty()) {
-                    for candidate in simulation.machine_mut(*host).unwrap().candidates.drain(..) {
-                        signals.insert((now + SIGNALLING, *sent), (1 - side, candidate));
-                        *sent += 1;
-                    }
+        let now = simulation.now();
+        for (side, host) in peers.iter().enumerate() {
+            // Only who said something is touched: a machine that is looked at is woken.
+            if simulation.machine(*host).is_some_and(|peer| !peer.candidates.is_empty()) {
+                for candidate in simulation.machine_mut(*host).unwrap().candidates.drain(..) {
+                    signals.insert((now + SIGNALLING, *sent), (1 - side, candidate));
+                    *sent += 1;
                 }
             }
-            while let Some(entry) = signals.first_entry().filter(|entry| entry.key().0 <= now) {
-                let (to, candidate) = entry.remove();
-                simulation.machine_mut(peers[to]).unwrap().pc.add_ice_candidate(now, &candidate).unwrap();
-            }
-            match is_done(&peers.map(|host| simulation.machine(host).unwrap())) {
-                true => ControlFlow::Break(now - begin),
-                false => ControlFlow::Continue(()),
-            }
-        })
+        }
+        while let Some(entry) = signals.first_entry().filter(|entry| entry.key().0 <= now) {
+            let (to, candidate) = entry.remove();
+            simulation.machine_mut(peers[to]).unwrap().pc.add_ice_candidate(now, &candidate).unwrap();
+        }
     }
 
     /// Until both are connected and the channel is open, or one side has failed; whether the former.

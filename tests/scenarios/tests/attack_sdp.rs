@@ -222,7 +222,7 @@ fn attack_candidate_bombs() {
 }
 
 /// The policies that there are say that loopback and link-local addresses are not gathered: then no description, no candidate, no datagram names
-/// one. (There is no policy yet that hides host addresses: no mDNS names, no relays only.)
+/// one. (What `TransportPolicy::Relay` hides: `attack_relays.rs`.)
 #[test]
 fn attack_address_leaks() {
     for_each_seed(1, |seed| {
