@@ -221,6 +221,62 @@ fn attack_candidate_bombs() {
     });
 }
 
+/// `a=sctp-init` (SNAP) that lies, in the offer, in the answer, in both: taken out, cut, no base64, of a megabyte, with any letter another. Whatever
+/// the two sides believe of each other then, nobody hears what was not said (the driver asserts it), holds or sends without end; and what is no such attribute
+/// is as none: the handshake is done.
+#[test]
+fn attack_sctp_init_lies() {
+    const NAME: &str = "a=sctp-init:";
+    fn lie(sdp: &str, with: impl Fn(&str) -> Option<String>) -> String {
+        let line = |line: &str| match line.strip_prefix(NAME) {
+            Some(value) => with(value).map(|value| format!("{NAME}{value}\r\n")).unwrap_or_default(),
+            None => format!("{line}\r\n"),
+        };
+        sdp.lines().map(line).collect()
+    }
+    for_each_seed(1, |seed| {
+        let (mut outcomes, mut heard) = ([0, 0], 0);
+        for (n, whose) in (0..90_usize).flat_map(|n| [(n, "offer"), (n, "answer"), (n, "both")]) {
+            let turn = move |value: &str| -> Option<String> {
+                let mut value = value.to_owned().into_bytes();
+                match n {
+                    0 => return None,
+                    1 => value.clear(),
+                    2 => value = b"!!!".to_vec(),
+                    3 => value = vec![b'A'; 500_000],
+                    4..30 => value.truncate(n * 2 - 7),
+                    _ => {
+                        // Each letter another one of base64's.
+                        let at = (n - 30) % value.len();
+                        value[at] = if value[at] == b'A' { b'/' } else { b'A' };
+                    }
+                }
+                Some(String::from_utf8(value).unwrap())
+            };
+            let edit = move |sdp: String| {
+                let is_offer = sdp.contains("a=setup:actpass");
+                let is_meant = whose == "both" || (whose == "offer") == is_offer;
+                if is_meant { lie(&sdp, turn) } else { sdp }
+            };
+            let before = memory::live();
+            let mut world = World::edited(seed, [1, 2].map(|side| config(seed, side)), edit);
+            let is_up = world.connect(MINUTE).is_ok();
+            outcomes[usize::from(is_up)] += 1;
+            // Unreadable for one side or both.
+            assert!(is_up || n > 3, "{n}, {whose}");
+            if is_up {
+                // Where the numbers are others than the peer's, nothing arrives, and what waits is bounded; where they are right, all does.
+                let is_heard = world.transfer(5, 1000, MINUTE).is_ok();
+                heard += usize::from(is_heard);
+            }
+            let sent = world.simulation.network.stats().sent;
+            assert!(sent < 2000, "{n}, {whose}: {sent} datagrams");
+            assert!(memory::live() - before < 4 * MEGABYTE as isize);
+        }
+        println!("seed {seed}: {} came up, {} did not; {heard} heard all", outcomes[1], outcomes[0]);
+    });
+}
+
 /// The policies that there are say that loopback and link-local addresses are not gathered: then no description, no candidate, no datagram names
 /// one. (What `TransportPolicy::Relay` hides: `attack_relays.rs`.)
 #[test]
