@@ -12,6 +12,7 @@ use crate::channel::DataChannel;
 use crate::clock::wall_clock;
 use crate::driver::{Driver, State};
 use crate::inbox::Inbox;
+use crate::tls::Tls;
 use crate::transceiver::Transceiver;
 
 /// Why a connection could not be made.
@@ -115,11 +116,20 @@ impl PeerConnection {
     ///
     /// # Errors
     /// When no certificate can be made.
-    pub fn new(mut config: Config) -> Result<Self, ConnectError> {
+    pub fn new(config: Config) -> Result<Self, ConnectError> {
+        Self::new_with_tls(config, Tls::system())
+    }
+
+    /// The same, where `turns:` servers are not those that the system trusts.
+    ///
+    /// # Errors
+    /// When no certificate can be made.
+    pub fn new_with_tls(mut config: Config, tls: Tls) -> Result<Self, ConnectError> {
         config.gathering = Gathering::Interfaces;
         config.wall_clock = wall_clock();
         let connection = wigwag::PeerConnection::new(config)?;
         let driver = Driver::start();
+        driver.lock().tls = tls;
         Ok(Self::insert(&driver, connection, true))
     }
 

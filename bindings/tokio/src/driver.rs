@@ -13,6 +13,8 @@ use crate::clock::Clock;
 use crate::inbox::{Inbox, MAX_INCOMING};
 use crate::requests::{self, Owned};
 use crate::socket::{ReceiveBuffers, Socket};
+use crate::stream::Stream;
+use crate::tls::Tls;
 
 /// How many system calls' worth of datagrams are taken before others get the lock.
 const RECEIVES_PER_TURN: usize = 4;
@@ -32,6 +34,8 @@ pub(crate) struct State {
     pub endpoint: wigwag::Endpoint,
     pub inboxes: HashMap<ConnectionId, Inbox>,
     pub sockets: HashMap<SocketAddr, Arc<Socket>>,
+    /// Whom TLS trusts.
+    pub tls: Tls,
     /// What connections asked for.
     owned: HashMap<ConnectionId, Owned>,
     /// Handles that can still make or use connections.
@@ -52,6 +56,7 @@ impl Driver {
             endpoint: wigwag::Endpoint::default(),
             inboxes: HashMap::new(),
             sockets: HashMap::new(),
+            tls: Tls::system(),
             owned: HashMap::new(),
             handles: 1,
             receive_buffers: ReceiveBuffers::default(),
@@ -72,6 +77,13 @@ impl Driver {
     /// Something was asked of a connection: it is to be polled soon.
     pub fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// A connection that was not asked for more may be asked again.
+    pub fn poll_again(&self, id: ConnectionId) {
+        // Whoever is looked at so is ready.
+        let _ = self.lock().set.get_mut(id);
+        self.wake();
     }
 
     pub fn add_handle(&self) {
@@ -168,14 +180,14 @@ impl State {
         self.send_unsent();
         let mut ended = Vec::new();
         let mut displaced = Vec::new();
-        let Self { set, endpoint, inboxes, sockets, owned, send_memory, unsent, .. } = self;
+        let Self { set, endpoint, inboxes, sockets, owned, send_memory, unsent, tls, .. } = self;
         // Of all sockets, since which one a batch is for is known when it is written.
         let max_segments = sockets.values().map(|socket| socket.max_segments()).min().unwrap_or(1);
         while let Some(mut ready) = set.next_ready(now) {
             let id = ready.id;
             while let Some(request) = ready.poll_request() {
                 let mine = owned.entry(id).or_default();
-                if let Some(answer) = requests::answer(driver, id, request, sockets, mine) {
+                if let Some(answer) = requests::answer(driver, id, request, sockets, tls, mine) {
                     ready.handle_input(now, Input::Answer(answer));
                 }
             }
@@ -198,12 +210,24 @@ impl State {
                 }
             }
             inbox.look_at(&ready);
-            while !ready.selected_path().is_some_and(|path| unsent.contains_key(&path.local)) {
+            let streams = &owned.entry(id).or_default().streams;
+            loop {
+                let is_blocked = match ready.selected_route() {
+                    Some(Route::Udp(path)) => unsent.contains_key(&path.local),
+                    Some(Route::Stream(id)) => streams.get(&id).is_some_and(Stream::is_busy),
+                    None => false,
+                };
+                if is_blocked {
+                    break;
+                }
                 let mut out = TransmitBuffer::new(send_memory, max_segments);
                 let Some(transmit) = ready.poll_transmit(now, &mut out) else { break };
                 let bytes = out.bytes(&transmit);
                 // Behind what is unsent already, a check is lost: checks are repeated.
-                if let Err(Blocked(local)) = send(sockets, &transmit, bytes) {
+                if let Route::Stream(id) = transmit.route {
+                    // Closed meanwhile, if it is not there.
+                    streams.get(&id).iter().for_each(|stream| stream.write(bytes));
+                } else if let Err(Blocked(local)) = send(sockets, &transmit, bytes) {
                     unsent.entry(local).or_insert_with(|| (transmit, bytes.to_vec()));
                 }
             }
@@ -259,7 +283,7 @@ struct Blocked(SocketAddr);
 /// Sends a batch. What can't be sent for another reason is lost, as datagrams may be: the layers above notice.
 fn send(sockets: &HashMap<SocketAddr, Arc<Socket>>, transmit: &Transmit, bytes: &[u8]) -> Result<(), Blocked> {
     let Route::Udp(path) = transmit.route else {
-        return Ok(()); // no stream was ever opened: requests for them are refused
+        return Ok(());
     };
     let Some(socket) = sockets.get(&path.local) else {
         return Ok(()); // closed meanwhile

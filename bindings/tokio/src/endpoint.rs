@@ -59,6 +59,12 @@ impl Endpoint {
         Ok(Self { driver, locals, certificate })
     }
 
+    /// Whom the TLS connections to `turns:` servers trust, of connections that are made from now on and of those there are: the
+    /// system's certificates, if nothing else is said.
+    pub fn set_tls(&self, tls: crate::Tls) {
+        self.driver.lock().tls = tls;
+    }
+
     /// The addresses that are bound.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.locals

@@ -13,7 +13,7 @@
 //!   Driver:  ConnectionSet + Endpoint    who is ready, whose datagram is this
 //!     ^   |
 //!     |   v                              one task that sends and keeps the time, one for each socket that receives
-//!   sockets (quinn-udp: GSO, GRO, ECN)
+//!   sockets (quinn-udp: GSO, GRO, ECN), streams to relays (TCP, TLS)
 //! ```
 //!
 //! Back-pressure is kept from end to end: [`DataChannel::send`] waits while the engine's send buffer is full, and messages
@@ -34,6 +34,8 @@ mod key_log;
 mod lines;
 mod requests;
 mod socket;
+mod stream;
+mod tls;
 mod transceiver;
 
 pub use channel::{ChannelClosed, DataChannel, SendError};
@@ -42,12 +44,13 @@ pub use connection::{ConnectError, PeerConnection};
 pub use endpoint::Endpoint;
 pub use interfaces::{local_addresses, local_interfaces};
 pub use key_log::key_log_from_env;
+pub use tls::Tls;
 pub use transceiver::Transceiver;
 /// The engine.
 pub use wigwag;
 pub use wigwag::{
     Candidate, ChannelInit, Codec, Config, ConnectionState, DescriptionError, Direction, Event, Failure, Gathering,
-    IceCandidate, KeyLog, MediaKind, Message, Reliability, RtpIn, RtpOut, SdpType, SessionDescription,
+    IceCandidate, IceServer, KeyLog, MediaKind, Message, Reliability, RtpIn, RtpOut, SdpType, SessionDescription,
     TransceiverError, TransceiverId, TransceiverInit, WriteRtpError,
 };
 

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use wigwag::{Answer, ConnectionId, Input, Refused, Request};
+use wigwag::{Answer, ConnectionId, Input, Refused, Request, StreamId};
 
 use crate::driver::Driver;
 use crate::interfaces::local_interfaces;
 use crate::socket::Socket;
+use crate::stream::Stream;
+use crate::tls::Tls;
 
 /// How often the interfaces are looked at for changes.
 const WATCH_INTERVAL: Duration = Duration::from_secs(3);
@@ -17,6 +19,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(3);
 /// What was made for one connection, and goes with it.
 #[derive(Debug, Default)]
 pub(crate) struct Owned {
+    /// Streams, by their names.
+    pub streams: HashMap<StreamId, Stream>,
     /// Sockets, by their addresses.
     pub locals: Vec<SocketAddr>,
     /// A task tells it of changes of the interfaces.
@@ -29,7 +33,8 @@ pub(crate) fn answer(
     id: ConnectionId,
     request: Request,
     sockets: &mut HashMap<SocketAddr, Arc<Socket>>,
-    Owned { locals: owned, is_watched }: &mut Owned,
+    tls: &Tls,
+    Owned { streams, locals: owned, is_watched }: &mut Owned,
 ) -> Option<Answer> {
     Some(match request {
         Request::BindUdp(request) => match Socket::bind(request.local, request.ports.clone()) {
@@ -71,16 +76,24 @@ pub(crate) fn answer(
             }
             Err(error) => request.failed(Refused::Failed(error.to_string())),
         },
-        // Streams and mDNS come with the engine's own support for them.
+        Request::OpenStream(request) => {
+            streams.insert(request.stream, Stream::open(driver, id, request, tls.clone()));
+            return None;
+        }
+        // What it was given is still written.
+        Request::CloseStream(request) => {
+            streams.remove(&request.stream);
+            return None;
+        }
+        // ICE-TCP and mDNS come with the engine's own support for them.
         Request::ListenTcp(request) => request.failed(Refused::Unsupported),
-        Request::OpenStream(request) => request.failed(Refused::Unsupported),
         Request::JoinMulticast(request) => request.failed(Refused::Unsupported),
-        Request::CloseListener(_) | Request::CloseStream(_) => return None,
+        Request::CloseListener(_) => return None,
     })
 }
 
 /// Tells a connection something, if it is still there; `false` if not.
-fn tell(driver: &Weak<Driver>, id: ConnectionId, input: Input<'_>) -> bool {
+pub(crate) fn tell(driver: &Weak<Driver>, id: ConnectionId, input: Input<'_>) -> bool {
     let Some(driver) = driver.upgrade() else { return false };
     let now = driver.clock.now();
     let mut state = driver.lock();
