@@ -42,6 +42,10 @@ pub struct Config {
     pub sack_delay: Duration,
     /// How long nothing may be sent before a HEARTBEAT asks whether the peer is alive. 30 s.
     pub heartbeat_interval: Duration,
+    /// Whether the pieces of a long message may make room for messages of other channels (I-DATA, RFC 8260), if the peer can do that, too. `true`.
+    pub interleaving: bool,
+    /// Whose turn it is to send. [`Scheduler::WeightedFair`].
+    pub scheduler: Scheduler,
     /// The packets travel inside DTLS, which notices a changed bit: those without a checksum are taken, and sent to a peer that takes
     /// them (RFC 9653). Not to be set where packets travel otherwise. `false`.
     pub zero_checksum: bool,
@@ -67,10 +71,29 @@ impl Default for Config {
             rto_max: Duration::from_secs(3),
             sack_delay: Duration::from_millis(20),
             heartbeat_interval: Duration::from_secs(30),
+            interleaving: true,
+            scheduler: Scheduler::default(),
             zero_checksum: false,
             initial_tsn: None,
         }
     }
+}
+
+/// Which channel's turn it is when several have something to send. RFC 8260 section 3.
+///
+/// With I-DATA ([`Config::interleaving`]) each piece of a message is a turn of its own; without, a message that has begun is finished first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheduler {
+    /// The message that was handed in first, whatever its channel. Section 3.1.
+    FirstCome,
+    /// One after the other. Section 3.2.
+    RoundRobin,
+    /// The channel with the highest [`priority`](ChannelConfig::priority); equals take turns. The others wait. Section 3.4.
+    Priority,
+    /// Each channel that has something gets a share of the bytes in proportion to its [`priority`](ChannelConfig::priority), and who asks for less than
+    /// its share does not wait. What RFC 8831 section 6.4 wants. Section 3.6.
+    #[default]
+    WeightedFair,
 }
 
 /// Which stream identifiers our channels take, so that both sides can open at once. RFC 8832 section 6.
@@ -103,7 +126,8 @@ pub struct ChannelConfig {
     pub reliability: Reliability,
     /// The stream identifier, if both sides agreed on it otherwise: nothing is announced then (RFC 8832 is not spoken).
     pub negotiated: Option<u16>,
-    /// Announced to the peer (RFC 8831 section 6.4: 128, 256, 512 or 1024); sending is fair between channels.
+    /// How much it matters beside other channels (RFC 8831 section 6.4: 128, 256, 512 or 1024): its weight or rank for our
+    /// [`Scheduler`]; the peer is told for its own. 256.
     pub priority: u16,
 }
 

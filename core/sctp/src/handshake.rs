@@ -49,7 +49,7 @@ impl Cookie {
             u8::from(self.peer.reconfig),
             u8::from(self.peer.forward_tsn),
             u8::from(self.peer.zero_checksum),
-            0,
+            u8::from(self.peer.interleaving),
         ]);
         bytes.extend_from_slice(&self.tie_tags.0.to_be_bytes());
         bytes.extend_from_slice(&self.tie_tags.1.to_be_bytes());
@@ -81,6 +81,7 @@ impl Cookie {
                 reconfig: word(8) >> 24 != 0,
                 forward_tsn: word(8) >> 16 & 0xff != 0,
                 zero_checksum: word(8) >> 8 & 0xff != 0,
+                interleaving: word(8) & 0xff != 0,
             },
             tie_tags: (word(9), word(10)),
         };
@@ -108,6 +109,7 @@ mod tests {
             reconfig: true,
             forward_tsn: false,
             zero_checksum: true,
+            interleaving: true,
         };
         let made = Cookie { created: Instant(1 << 40), local_tag: 1, local_tsn: 2, peer, tie_tags: (5, 6) };
         let bytes = made.seal(provider, &[1; 32]);

@@ -1,5 +1,5 @@
 //! SCTP over DTLS and WebRTC data channels: RFC 9260, 8261, 8831, 8832, with stream resets (6525), partial
-//! reliability (3758), packets without a checksum (9653), and no handshake where descriptions carry the INITs (SNAP). Sans-IO: packets and time are arguments.
+//! reliability (3758), messages that take turns (8260), packets without a checksum (9653), and no handshake where descriptions carry the INITs (SNAP). Sans-IO: packets and time are arguments.
 //!
 //! An [`Association`] is one end. It is driven by the verbs that all machines of the engine share, in any order:
 //!
@@ -51,7 +51,7 @@ mod reconfig;
 mod send;
 
 pub use association::Association;
-pub use config::{ChannelConfig, Config, Reliability, StreamParity};
+pub use config::{ChannelConfig, Config, Reliability, Scheduler, StreamParity};
 pub use event::{ChannelId, CloseReason, Event, InvalidInit, OpenError, PayloadKind, SendError, State, Stats};
 
 /// What each held message or early piece counts against the receive window beside its bytes.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{Ends, Pair, connected_pair, link, new_pair, pair_with};
 use wigwag_net::Link;
-use wigwag_sctp::{ChannelConfig, Config, Event, OpenError, PayloadKind, Reliability, SendError, State};
+use wigwag_sctp::{ChannelConfig, Config, Event, OpenError, PayloadKind, Reliability, Scheduler, SendError, State};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -181,7 +181,22 @@ fn the_buffered_amount_is_told() {
 
 #[test]
 fn nobody_starves() {
-    let mut pair = connected_pair(Link { delay: Duration::from_millis(1), ..link() }, 1);
+    for (scheduler, interleaving, expected) in [
+        (Scheduler::RoundRobin, false, [1, 3, 5, 7, 9]),
+        (Scheduler::WeightedFair, false, [0, 1, 2, 3, 4]),
+        (Scheduler::WeightedFair, true, [0, 1, 2, 3, 4]),
+        (Scheduler::FirstCome, true, [20, 21, 22, 23, 24]),
+    ] {
+        let config = Config { scheduler, interleaving, ..Config::default() };
+        let places = places_of_short_messages(config);
+        assert_eq!(places, expected, "{scheduler:?}, interleaving: {interleaving}");
+    }
+}
+
+fn places_of_short_messages(config: Config) -> Vec<usize> {
+    let link = Link { delay: Duration::from_millis(1), ..link() };
+    let mut pair = pair_with(link, 1, config.clone(), config);
+    pair.connect();
     let (bulk, chat) = (pair.end_mut(0).open("bulk"), pair.end_mut(0).open("chat"));
     pair.run_for(Duration::from_millis(100)).unwrap();
     for _ in 0..20 {
@@ -191,15 +206,8 @@ fn nobody_starves() {
         pair.end_mut(0).send(chat, PayloadKind::Text, Bytes::from_static(b"hi")).unwrap();
     }
     pair.until(MINUTE, |pair| pair.end(1).messages().len() == 25);
-    let places: Vec<_> = pair
-        .end(1)
-        .messages()
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, data))| data.len() == 2)
-        .map(|(place, _)| place)
-        .collect();
-    assert_eq!(places, [1, 3, 5, 7, 9], "turn by turn");
+    let messages = pair.end(1).messages();
+    messages.iter().enumerate().filter(|(_, (_, data))| data.len() == 2).map(|(place, _)| place).collect()
 }
 
 #[test]

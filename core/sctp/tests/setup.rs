@@ -251,7 +251,7 @@ fn data_travels_with_the_cookie() {
     pair.until(MINUTE, |pair| pair.end(1).messages().len() == 1);
     assert_eq!(pair.now() - now, Duration::from_millis(60), "three one-way trips");
     let kinds: Vec<_> = trace.lock().unwrap().iter().map(|(_, packet)| chunk_types(packet)).collect();
-    assert_eq!(kinds[..3], [vec![1], vec![2], vec![10, 0, 0]]);
+    assert_eq!(kinds[..3], [vec![1], vec![2], vec![10, 64, 64]]);
 }
 
 /// A batch whose first packet sets the room of the others, as under GSO.
@@ -275,7 +275,7 @@ fn data_travels_with_the_cookie_when_both_start() {
     ends[0].handle_packet(now, &first[1]);
     ends[0].handle_packet(now, &room[..len]);
     let len = ends[0].write_packet(now, &mut room).unwrap();
-    assert_eq!(chunk_types(&room[..len]), [10, 0]);
+    assert_eq!(chunk_types(&room[..len]), [10, 64]);
     let len = ends[0].write_packet(now, &mut room).unwrap();
     assert_eq!(chunk_types(&room[..len]), [2]);
 }

@@ -91,10 +91,14 @@ fn everything_at_once() {
 #[test]
 fn reordering_is_not_loss() {
     let link = Link { delay: ms(50), jitter: ms(10), ..link() };
-    let pair = both_ways(new_pair(link, 3), 300);
-    let stats = pair.end(0).stats();
-    assert!(stats.retransmissions * 20 < stats.packets_sent, "{stats:?}");
-    assert_eq!(stats.timeouts, 0);
+    // How much is mistaken depends on when jitter first shows itself: by seed, from 0.2 to 5.5 %.
+    let (mut repeated, mut packets) = (0, 0);
+    for seed in 0..8 {
+        let stats = both_ways(new_pair(link, seed), 300).end(0).stats();
+        assert_eq!(stats.timeouts, 0);
+        (repeated, packets) = (repeated + stats.retransmissions, packets + stats.packets_sent);
+    }
+    assert!(repeated * 33 < packets, "{repeated} of {packets}");
 }
 
 #[test]

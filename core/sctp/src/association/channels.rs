@@ -44,10 +44,11 @@ impl Association {
         if config.negotiated.is_some_and(|stream| u32::from(stream) >= limit) {
             return Err(OpenError::StreamInUse);
         }
+        let priority = config.priority;
         let announcement = config.negotiated.is_none().then(|| dcep::open(&config));
         let negotiated = config.negotiated;
         let slot = self.channels.insert(config, negotiated, false)?;
-        self.send.queues.open(slot);
+        self.send.queues.open(slot, priority);
         if let Some(data) = announcement {
             self.send.queues.push(slot, control(data));
         }
@@ -106,7 +107,7 @@ impl Association {
         // Ordered behind the DATA_CHANNEL_OPEN until the peer has it. RFC 8832 section 6.
         let unordered = !channel.info.config.ordered && channel.acknowledged;
         let (ppid, data) = dcep::wrap(kind, data);
-        self.send.queues.push(slot, Message { data, ppid, unordered, limit, lifetime, counted: true });
+        self.send.queues.push(slot, Message { data, ppid, unordered, limit, lifetime, order: 0, counted: true });
         Ok(())
     }
 
@@ -241,6 +242,7 @@ impl Association {
     }
 
     fn accept_channel(&mut self, config: ChannelConfig, stream: u16) {
+        let priority = config.priority;
         // A peer may open and close as fast as it likes; what nobody takes must not pile up.
         let untaken = self.events.len() / EVENTS_PER_CHANNEL;
         let slot = if untaken < self.config.max_channels {
@@ -255,7 +257,7 @@ impl Association {
             }
             return;
         };
-        self.send.queues.open(slot);
+        self.send.queues.open(slot, priority);
         self.send.queues.push(slot, control(dcep::ACK_MESSAGE));
         self.use_stream(slot);
         if let Some(channel) = self.channels.get_mut(slot).filter(|channel| !channel.announced) {
@@ -392,5 +394,5 @@ impl Association {
 
 /// DCEP's own messages: reliable, in order, and not the application's. RFC 8832 section 6.
 fn control(data: Bytes) -> Message {
-    Message { data, ppid: DCEP, unordered: false, limit: Limit::RELIABLE, lifetime: None, counted: false }
+    Message { data, ppid: DCEP, unordered: false, limit: Limit::RELIABLE, lifetime: None, order: 0, counted: false }
 }

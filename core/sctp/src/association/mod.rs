@@ -28,8 +28,9 @@ use wigwag_proto::{Instant, Random};
 
 use crate::channel::Channels;
 use crate::packet::chunk::{
-    ABORT, COOKIE_ACK, COOKIE_ECHO, DATA, Data, ERROR, FORWARD_TSN, HEARTBEAT, HEARTBEAT_ACK, INIT, INIT_ACK,
-    RE_CONFIG, REFLECTED_TAG, SACK, SHUTDOWN, SHUTDOWN_ACK, SHUTDOWN_COMPLETE, parse_shutdown,
+    ABORT, COOKIE_ACK, COOKIE_ECHO, DATA, Data, ERROR, FORWARD_TSN, Format, HEARTBEAT, HEARTBEAT_ACK, I_DATA,
+    I_FORWARD_TSN, INIT, INIT_ACK, RE_CONFIG, REFLECTED_TAG, SACK, SHUTDOWN, SHUTDOWN_ACK, SHUTDOWN_COMPLETE,
+    parse_shutdown,
 };
 use crate::packet::forward_tsn::ForwardTsn;
 use crate::packet::init::Init;
@@ -310,9 +311,11 @@ impl Association {
             (ERROR, Phase::CookieEchoed) => self.handle_setup_error(chunk.value),
             (_, Phase::New | Phase::CookieWait) => return Then::Stop,
             (COOKIE_ACK, Phase::CookieEchoed) => self.establish(),
-            (DATA, _) => self.handle_data(chunk),
+            (DATA, _) => self.handle_data(Format::Data, chunk),
+            (I_DATA, _) => self.handle_data(Format::Interleaved, chunk),
             (SACK, _) => self.handle_sack(now, chunk.value),
-            (FORWARD_TSN, _) => self.handle_forward_tsn(chunk.value),
+            (FORWARD_TSN, _) => self.handle_forward_tsn(Format::Data, chunk.value),
+            (I_FORWARD_TSN, _) => self.handle_forward_tsn(Format::Interleaved, chunk.value),
             (RE_CONFIG, _) => self.handle_reconfig(chunk.value),
             (HEARTBEAT, _) => {
                 self.due.heartbeat_ack = Some(chunk.value.get(..MAX_HEARTBEAT).unwrap_or(chunk.value).to_vec())
@@ -335,8 +338,13 @@ impl Association {
         Then::GoOn
     }
 
-    fn handle_data(&mut self, chunk: RawChunk<'_>) {
-        let Some(data) = Data::parse(chunk.flags, chunk.value) else { return self.stats.malformed += 1 };
+    fn handle_data(&mut self, format: Format, chunk: RawChunk<'_>) {
+        let data = match format {
+            _ if format != self.send.format() => None,
+            Format::Data => Data::parse(chunk.flags, chunk.value),
+            Format::Interleaved => Data::parse_interleaved(chunk.flags, chunk.value),
+        };
+        let Some(data) = data else { return self.stats.malformed += 1 };
         // Whoever sends data under our tag has our cookie: a COOKIE ACK that was lost is not waited for.
         self.establish();
         if matches!(self.phase, Phase::ShutdownReceived | Phase::ShutdownAckSent) {
@@ -351,8 +359,13 @@ impl Association {
         }
     }
 
-    fn handle_forward_tsn(&mut self, value: &[u8]) {
-        let Some(forward) = ForwardTsn::parse(value) else { return self.stats.malformed += 1 };
+    fn handle_forward_tsn(&mut self, format: Format, value: &[u8]) {
+        let forward = match format {
+            _ if format != self.send.format() => None,
+            Format::Data => ForwardTsn::parse(value),
+            Format::Interleaved => ForwardTsn::parse_interleaved(value),
+        };
+        let Some(forward) = forward else { return self.stats.malformed += 1 };
         self.establish();
         if let Some(peer) = &mut self.peer {
             peer.receive.forward_tsn(forward);

@@ -6,10 +6,10 @@ use wigwag_proto::{Instant, Random};
 use super::transmit::Reply;
 use super::{Association, Peer, Phase, Then};
 use crate::handshake::{Cookie, Refused};
-use crate::packet::chunk::{CAUSE_STALE_COOKIE, ERROR, INIT_ACK, SHUTDOWN_ACK, causes};
+use crate::packet::chunk::{CAUSE_STALE_COOKIE, ERROR, Format, INIT_ACK, SHUTDOWN_ACK, causes};
 use crate::packet::init::{Init, stale_cookie_cause};
 use crate::receive::Receive;
-use crate::{CloseReason, Event};
+use crate::{CloseReason, Config, Event};
 
 /// Streams that we ask for and allow: all. RFC 8831 section 6.2.
 const STREAMS: u16 = 65_535;
@@ -44,6 +44,7 @@ impl Association {
             initial_tsn: self.local_tsn,
             reconfig: true,
             forward_tsn: true,
+            interleaving: self.config.interleaving,
             zero_checksum: self.config.zero_checksum,
         }
     }
@@ -102,11 +103,11 @@ impl Association {
 
     /// The peer is known, and data can be numbered.
     pub(super) fn meet(&mut self, init: Init, cookie: Vec<u8>) {
-        let receive =
-            Receive::new(init.initial_tsn, self.receive_window(), self.config.max_message_size, self.config.sack_delay);
+        let format = if self.config.interleaving && init.interleaving { Format::Interleaved } else { Format::Data };
+        let receive = self.new_receive(init.initial_tsn, format);
         let zero_checksum = self.config.zero_checksum && init.zero_checksum;
         self.peer = Some(Peer { tag: init.tag, streams: init.inbound_streams.into(), zero_checksum, cookie, receive });
-        self.send.start(self.local_tsn, init.a_rwnd, init.forward_tsn);
+        self.send.start(self.local_tsn, init.a_rwnd, init.forward_tsn, format);
         self.reconfig.start(self.local_tsn, init.initial_tsn, init.reconfig);
     }
 
@@ -165,14 +166,19 @@ impl Association {
         }
     }
 
+    fn new_receive(&self, peers_initial_tsn: u32, format: Format) -> Receive {
+        let Config { max_message_size, sack_delay, .. } = self.config;
+        Receive::new(peers_initial_tsn, format, self.receive_window(), max_message_size, sack_delay)
+    }
+
     /// Another tag and TSN than the INIT ACK had told; what we sent keeps its numbers.
     fn meet_again(&mut self, init: Init) {
-        let window = self.receive_window();
+        let receive = self.new_receive(init.initial_tsn, self.send.format());
         if let Some(peer) = &mut self.peer {
             peer.tag = init.tag;
             peer.streams = init.inbound_streams.into();
             peer.zero_checksum = self.config.zero_checksum && init.zero_checksum;
-            peer.receive = Receive::new(init.initial_tsn, window, self.config.max_message_size, self.config.sack_delay);
+            peer.receive = receive;
         }
         self.reconfig.start(self.local_tsn, init.initial_tsn, init.reconfig);
     }

@@ -8,7 +8,7 @@
 //! |                          parameters ...                       |
 //! ```
 
-use super::chunk::{FORWARD_TSN, RE_CONFIG};
+use super::chunk::{FORWARD_TSN, I_DATA, I_FORWARD_TSN, RE_CONFIG};
 use super::{Parameters, Unknown, take_u32};
 
 /// State Cookie. RFC 9260 section 3.3.3.1.
@@ -44,6 +44,8 @@ pub(crate) struct Init {
     pub reconfig: bool,
     /// FORWARD-TSN is understood. RFC 3758.
     pub forward_tsn: bool,
+    /// I-DATA among the supported extensions. RFC 8260 section 2.2.1.
+    pub interleaving: bool,
     /// Packets without a checksum are taken, since DTLS has one. RFC 9653.
     pub zero_checksum: bool,
 }
@@ -70,6 +72,7 @@ impl Init {
             initial_tsn: u32::from_be_bytes([n0, n1, n2, n3]),
             reconfig: false,
             forward_tsn: false,
+            interleaving: false,
             zero_checksum: false,
         };
         if init.tag == 0 || init.outbound_streams == 0 || init.inbound_streams == 0 || init.a_rwnd < 1500 {
@@ -82,6 +85,7 @@ impl Init {
                 SUPPORTED_EXTENSIONS => {
                     init.reconfig |= value.contains(&RE_CONFIG);
                     init.forward_tsn |= value.contains(&FORWARD_TSN);
+                    init.interleaving |= value.contains(&I_DATA);
                 }
                 ZERO_CHECKSUM_ACCEPTABLE => {
                     init.zero_checksum = take_u32(value).is_some_and(|(method, _)| method == ERROR_DETECTION_BY_DTLS);
@@ -112,9 +116,14 @@ impl Init {
         value.extend_from_slice(&self.outbound_streams.to_be_bytes());
         value.extend_from_slice(&self.inbound_streams.to_be_bytes());
         value.extend_from_slice(&self.initial_tsn.to_be_bytes());
-        let mut extensions = [0; 2];
+        let mut extensions = [0; 4];
         let mut count = 0;
-        for (supported, chunk) in [(self.reconfig, RE_CONFIG), (self.forward_tsn, FORWARD_TSN)] {
+        for (supported, chunk) in [
+            (self.reconfig, RE_CONFIG),
+            (self.forward_tsn, FORWARD_TSN),
+            (self.interleaving, I_DATA),
+            (self.interleaving && self.forward_tsn, I_FORWARD_TSN),
+        ] {
             if let Some(slot) = extensions.get_mut(count).filter(|_| supported) {
                 *slot = chunk;
                 count += 1;
@@ -172,8 +181,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn init_survives(tag in 1..u32::MAX, a_rwnd in 1500..u32::MAX, streams in 1..u16::MAX, tsn: u32, reconfig: bool, forward_tsn: bool, zero_checksum: bool, cookie: Option<Vec<u8>>) {
-            let init = Init { tag, a_rwnd, outbound_streams: streams, inbound_streams: 9, initial_tsn: tsn, reconfig, forward_tsn, zero_checksum };
+        fn init_survives(tag in 1..u32::MAX, a_rwnd in 1500..u32::MAX, streams in 1..u16::MAX, tsn: u32, reconfig: bool, forward_tsn: bool, interleaving: bool, zero_checksum: bool, cookie: Option<Vec<u8>>) {
+            let init = Init { tag, a_rwnd, outbound_streams: streams, inbound_streams: 9, initial_tsn: tsn, reconfig, forward_tsn, interleaving, zero_checksum };
             let value = init.to_value(cookie.as_deref(), &[]);
             let read = Init::parse(&value).unwrap();
             prop_assert_eq!(read.init, init);
@@ -196,6 +205,7 @@ mod tests {
             initial_tsn: 0,
             reconfig: false,
             forward_tsn: false,
+            interleaving: false,
             zero_checksum: false,
         };
         let mut value = init.to_value(None, &[]);

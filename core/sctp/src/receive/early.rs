@@ -15,7 +15,7 @@ pub(crate) enum Slot {
     /// Nothing arrived.
     #[default]
     Empty,
-    /// Its message was whole, and left.
+    /// Its message was whole, and left; or it is kept elsewhere.
     Done,
     Held(Piece),
 }
@@ -82,6 +82,16 @@ impl Early {
         whole.then_some((begin.head, first..=last))
     }
 
+    /// Marks what came as settled: it is kept elsewhere.
+    pub fn mark(&mut self, ahead: u32) {
+        if self.slots.len() <= ahead as usize {
+            self.slots.resize_with(ahead as usize + 1, Slot::default);
+        }
+        if let Some(slot) = self.slots.get_mut(ahead as usize) {
+            *slot = Slot::Done;
+        }
+    }
+
     /// Bytes and number of the pieces of a message.
     pub fn measure(&self, pieces: RangeInclusive<u32>) -> (usize, usize) {
         let count = pieces.clone().count();
@@ -142,6 +152,8 @@ impl Early {
 impl Head {
     /// Whether two neighbours belong to one message.
     fn continues_in(self, next: Self) -> bool {
-        self.stream == next.stream && self.unordered == next.unordered && (self.unordered || self.ssn == next.ssn)
+        self.stream == next.stream
+            && self.unordered == next.unordered
+            && (self.unordered || self.sequence == next.sequence)
     }
 }

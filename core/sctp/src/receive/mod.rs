@@ -10,11 +10,14 @@
 //! Pieces of one message have consecutive TSNs (RFC 9260 section 6.9), so that a message is a run from B to E in the ring.
 //! Both ends of each run of pieces know where the other end is: adding a piece, and seeing whether that completes its message, is O(1).
 //!
+//! With I-DATA, TSNs do not say what belongs together: `interleaved.rs` has the messages whose pieces are mixed with others.
+//!
 //! What is held counts against the window: bytes, and [`HELD_OVERHEAD`] for each message and early piece. New data is
 //! taken up to half a window beyond what was announced (the sender does not count overhead), what fills a hole up to a whole one.
 
 pub(crate) mod acknowledgement;
 pub(crate) mod early;
+mod interleaved;
 mod streams;
 
 use std::collections::VecDeque;
@@ -24,12 +27,13 @@ use bytes::Bytes;
 use wigwag_proto::{Chunks, Instant, Serial};
 
 use crate::HELD_OVERHEAD;
-use crate::packet::chunk::{BEGINNING, Data, ENDING, IMMEDIATE, SACK, UNORDERED};
-use crate::packet::forward_tsn::ForwardTsn;
+use crate::packet::chunk::{BEGINNING, Data, ENDING, Format, IMMEDIATE, SACK, UNORDERED};
+use crate::packet::forward_tsn::{ForwardTsn, Skipped};
 use crate::packet::{Writer, sack};
 use crate::ranges::Ranges;
 use acknowledgement::Owed;
 use early::{Early, Slot};
+use interleaved::{Interleaved, Kept, Key};
 use streams::Streams;
 
 /// How far beyond the cumulative ack a TSN may lie. Gap ack blocks reach 65,535; each place in the ring costs 64 bytes.
@@ -47,7 +51,8 @@ const FEW: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub stream: u16,
-    pub ssn: u16,
+    /// Stream sequence number or message identifier.
+    pub sequence: u32,
     pub ppid: u32,
     pub unordered: bool,
 }
@@ -78,6 +83,10 @@ pub(crate) struct Receive {
     early: Early,
     /// The message at `cumulative`, begun and not ended.
     assembly: Option<Head>,
+    /// The piece that the assembly waits for: only with I-DATA.
+    assembly_fsn: u32,
+    format: Format,
+    interleaved: Interleaved,
     chunks: Chunks,
     streams: Streams,
     ready: VecDeque<Delivered>,
@@ -96,14 +105,23 @@ pub(crate) struct Receive {
 }
 
 impl Receive {
-    pub fn new(peers_initial_tsn: u32, window: usize, max_message_size: usize, delay: Duration) -> Self {
+    pub fn new(
+        peers_initial_tsn: u32,
+        format: Format,
+        window: usize,
+        max_message_size: usize,
+        delay: Duration,
+    ) -> Self {
         Self {
             cumulative: peers_initial_tsn.wrapping_sub(1),
             runs: Ranges::default(),
             early: Early::default(),
             assembly: None,
+            assembly_fsn: 0,
+            format,
+            interleaved: Interleaved::default(),
             chunks: Chunks::default(),
-            streams: Streams::default(),
+            streams: Streams::new(format),
             ready: VecDeque::new(),
             oversized: None,
             held: 0,
@@ -135,16 +153,28 @@ impl Receive {
         }
         let fills_a_hole = self.runs.last().is_some_and(|last| last.is_after(data.tsn));
         let limit = if fills_a_hole { 2 * self.window } else { self.window + self.window / 2 };
-        if self.held + data.payload.len() > limit || ahead >= MAX_AHEAD || ahead > 0 && self.runs.len() >= MAX_RUNS {
+        if self.held + self.interleaved.held() + data.payload.len() > limit
+            || ahead >= MAX_AHEAD
+            || ahead > 0 && self.runs.len() >= MAX_RUNS
+        {
             self.counts.refused += 1;
             self.packet.1 = true;
             return;
         }
-        if ahead > 0 {
+        if ahead > 0 && self.format == Format::Data {
             return self.keep_early(ahead, data);
+        }
+        if ahead > 0 {
+            self.runs.insert(self.cumulative, data.tsn, data.tsn, |_, _| {});
+            self.early.mark(ahead);
+            return self.piece(&data);
         }
         self.cumulative = data.tsn;
         self.early.pop_front();
+        if self.format == Format::Interleaved {
+            self.piece(&data);
+            return self.follow();
+        }
         self.append(data.flags, Head::of(&data), data.payload);
         self.follow();
     }
@@ -190,7 +220,7 @@ impl Receive {
         };
         let fits = begun.stream == head.stream
             && begun.unordered == head.unordered
-            && (head.unordered || begun.ssn == head.ssn);
+            && (head.unordered || begun.sequence == head.sequence);
         if !fits {
             return self.drop_assembly();
         }
@@ -202,6 +232,76 @@ impl Receive {
         self.held += payload.len();
         if flags & ENDING != 0 {
             self.assembly = None;
+            let message = self.chunks.freeze();
+            self.held -= message.len();
+            self.complete(begun, message);
+        }
+    }
+
+    /// A piece in I-DATA, whenever it comes: of the message being put together, of a short one, or of one among others.
+    fn piece(&mut self, data: &Data<'_>) {
+        let head = Head::of(data);
+        let key = head.key();
+        let (begins, ends) = (data.flags & BEGINNING != 0, data.flags & ENDING != 0);
+        if !head.unordered && self.streams.is_over(head.stream, head.sequence) {
+            self.counts.dropped += u64::from(ends);
+            return;
+        }
+        if begins && ends {
+            if data.payload.len() > self.max_message_size {
+                return self.too_long(head.stream);
+            }
+            // The chunk is the assembly's while there is one.
+            let message = match self.assembly {
+                Some(_) => Bytes::copy_from_slice(data.payload),
+                None => {
+                    self.chunks.append(data.payload);
+                    self.chunks.freeze()
+                }
+            };
+            return self.complete(head, message);
+        }
+        let continues = self.assembly.is_some_and(|begun| begun.key() == key && data.fsn == self.assembly_fsn);
+        let may_begin = begins && self.assembly.is_none() && !self.interleaved.has_begun(key);
+        if may_begin {
+            (self.assembly, self.assembly_fsn) = (Some(head), 0);
+        }
+        if continues || may_begin {
+            return self.assemble(key, ends, data.payload);
+        }
+        if self.assembly.is_some_and(|begun| begun.key() == key && data.fsn < self.assembly_fsn) {
+            self.counts.duplicates += 1;
+            return;
+        }
+        match self.interleaved.keep(data, self.max_message_size) {
+            Kept::Waits => {}
+            Kept::Whole(head, message) => self.complete(head, message),
+            Kept::TooLong => self.too_long(head.stream),
+            Kept::Repeated => self.counts.duplicates += 1,
+        }
+    }
+
+    /// The next piece of the message being put together, and those after it that came early.
+    fn assemble(&mut self, key: Key, ends: bool, payload: &[u8]) {
+        let mut ends = ends;
+        let mut early = Bytes::new();
+        loop {
+            let payload = if early.is_empty() { payload } else { &early };
+            if self.chunks.len() + payload.len() > self.max_message_size {
+                self.drop_assembly();
+                self.interleaved.discard(key);
+                return self.too_long(key.0);
+            }
+            self.chunks.append(payload);
+            self.held += payload.len();
+            self.assembly_fsn = self.assembly_fsn.wrapping_add(1);
+            if ends || self.interleaved.is_empty() {
+                break;
+            }
+            let Some((early_ends, bytes)) = self.interleaved.take(key, self.assembly_fsn) else { break };
+            (ends, early) = (early_ends, bytes);
+        }
+        if ends && let Some(begun) = self.assembly.take() {
             let message = self.chunks.freeze();
             self.held -= message.len();
             self.complete(begun, message);
@@ -227,7 +327,7 @@ impl Receive {
         let message = Delivered { stream: head.stream, ppid: head.ppid, data };
         if head.unordered {
             self.ready.push_back(message);
-        } else if let Err(old) = self.streams.arrive(head.ssn, message, &mut self.ready) {
+        } else if let Err(old) = self.streams.arrive(head.sequence, message, &mut self.ready) {
             self.held -= old.data.len() + HELD_OVERHEAD;
             self.counts.dropped += 1;
         }
@@ -240,27 +340,57 @@ impl Receive {
         if !upto.is_after(self.cumulative) {
             return;
         }
-        self.drop_assembly();
-        for _ in 0..upto.wrapping_sub(self.cumulative).min(self.early.len()) {
-            if let Slot::Held(piece) = self.early.pop_front() {
-                self.held -= piece.data.len() + HELD_OVERHEAD;
+        // What did arrive up to there may be the beginning of a message that goes on behind; only what has a hole is over.
+        let skipped = upto.wrapping_sub(self.cumulative);
+        let known = self.early.len();
+        for _ in 0..skipped.min(known) {
+            match self.early.pop_front() {
+                Slot::Held(piece) => {
+                    self.held -= piece.data.len() + HELD_OVERHEAD;
+                    self.append(piece.flags, piece.head, &piece.data);
+                }
+                Slot::Empty | Slot::Done if self.format == Format::Data => self.drop_assembly(),
+                Slot::Empty | Slot::Done => {}
             }
+        }
+        if skipped > known && self.format == Format::Data {
+            self.drop_assembly();
         }
         self.runs.forget(self.cumulative, upto);
         self.cumulative = upto;
-        for (stream, ssn) in forward.skipped() {
-            self.streams.skip(stream, ssn, &mut self.ready);
+        for skipped in forward.skipped() {
+            self.skip(skipped);
         }
         self.follow();
     }
 
+    fn skip(&mut self, Skipped { stream, unordered, sequence }: Skipped) {
+        let is_over =
+            |begun: &Head| begun.stream == stream && begun.unordered == unordered && !begun.sequence.is_after(sequence);
+        if self.format == Format::Interleaved {
+            if self.assembly.as_ref().is_some_and(is_over) {
+                self.drop_assembly();
+            }
+            self.counts.dropped += self.interleaved.skip(stream, unordered, sequence);
+        }
+        if !unordered {
+            self.streams.skip(stream, sequence, &mut self.ready);
+        }
+    }
+
     /// The peer's stream begins anew. RFC 6525 section 5.2.2.
     pub fn reset_stream(&mut self, stream: u16) {
+        if self.assembly.is_some_and(|begun| begun.stream == stream) {
+            self.drop_assembly();
+        }
+        self.counts.dropped += self.interleaved.reset(stream);
         self.held -= self.streams.reset(stream);
     }
 
     /// Every stream begins anew.
     pub fn reset_all(&mut self) {
+        self.drop_assembly();
+        self.counts.dropped += self.interleaved.reset_all();
         self.held -= self.streams.reset_all();
     }
 
@@ -289,7 +419,7 @@ impl Receive {
     /// Bytes and overhead that are held.
     #[cfg(test)]
     pub fn held(&self) -> usize {
-        self.held
+        self.held + self.interleaved.held()
     }
 
     /// A packet was read to its end: what does that owe?
@@ -340,7 +470,7 @@ impl Receive {
         let Some(room) = packet.room_for_value().checked_sub(sack::FIXED).filter(|_| wanted) else { return false };
         let gaps = self.runs.len().min(MAX_GAPS).min(room / 4);
         let duplicates = self.duplicates.get(..self.duplicates.len().min(room / 4 - gaps)).unwrap_or_default();
-        let (cumulative, window) = (self.cumulative, self.window.saturating_sub(self.held));
+        let (cumulative, window) = (self.cumulative, self.window.saturating_sub(self.held + self.interleaved.held()));
         let offsets = self
             .runs
             .iter()
@@ -358,7 +488,13 @@ impl Receive {
 
 impl Head {
     fn of(data: &Data<'_>) -> Self {
-        Self { stream: data.stream, ssn: data.ssn, ppid: data.ppid, unordered: data.flags & UNORDERED != 0 }
+        let &Data { stream, sequence, ppid, flags, .. } = data;
+        Self { stream, sequence, ppid, unordered: flags & UNORDERED != 0 }
+    }
+
+    /// Names its message, with I-DATA.
+    fn key(&self) -> Key {
+        (self.stream, self.unordered, self.sequence)
     }
 }
 

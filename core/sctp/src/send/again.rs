@@ -9,14 +9,15 @@ use wigwag_proto::Instant;
 
 use super::{PieceState, Send};
 use crate::packet::Writer;
-use crate::packet::chunk::{DATA, DATA_HEADER, Data, IMMEDIATE};
+use crate::packet::chunk::IMMEDIATE;
 
 impl Send {
     /// Writes the first of the lost.
     pub(super) fn write_again(&mut self, now: Instant, packet: &mut Writer<'_>) -> bool {
         let Some((tsn, index)) = self.next_lost() else { return false };
         let Some(piece) = self.ring.get_mut(index) else { return false };
-        let value_len = DATA_HEADER + piece.data.len();
+        let format = self.format;
+        let value_len = format.header() + piece.data.len();
         if value_len > packet.room_for_value() {
             return false;
         }
@@ -28,9 +29,9 @@ impl Send {
         self.order.push_back((self.next_number, tsn));
         self.flight.add(piece);
         let flags = piece.flags | IMMEDIATE;
-        let data = Data { flags, tsn, stream: piece.stream, ssn: piece.ssn, ppid: piece.ppid, payload: &piece.data };
+        let data = piece.chunk(flags, tsn);
         self.retransmit_at.get_or_insert(now + self.rtt.rto());
-        packet.chunk(DATA, flags, value_len, |value| data.write(value))
+        packet.chunk(format.kind(), flags, value_len, |value| data.write(format, value))
     }
 
     /// The first of the lost that did not arrive after all.
@@ -58,7 +59,7 @@ impl Send {
                 continue;
             }
             let Some(piece) = self.ring.get_mut(index) else { return };
-            let len = DATA_HEADER + piece.data.len();
+            let len = self.format.header() + piece.data.len();
             if len <= room_for_value {
                 return;
             }

@@ -28,6 +28,8 @@ pub(crate) struct Message {
     pub limit: Limit,
     /// How long it is worth sending, until the time of its coming is known: then `limit` says when that ends.
     pub lifetime: Option<Duration>,
+    /// Which of all messages it is.
+    pub order: u64,
     /// Its bytes count as buffered: DCEP's own do not.
     pub counted: bool,
 }
@@ -46,7 +48,10 @@ pub(crate) enum Note {
 pub(crate) struct Cut {
     pub slot: usize,
     pub stream: u16,
-    pub ssn: u16,
+    /// Stream sequence number or message identifier: ordered and unordered messages are counted apart.
+    pub sequence: u32,
+    /// Which piece of its message.
+    pub fsn: u32,
     pub ppid: u32,
     pub unordered: bool,
     pub begins: bool,

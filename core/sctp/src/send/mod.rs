@@ -32,7 +32,7 @@ use bytes::Bytes;
 use wigwag_proto::Instant;
 
 use crate::Config;
-use crate::packet::chunk::{BEGINNING, DATA, DATA_HEADER, Data, ENDING, IMMEDIATE, UNORDERED};
+use crate::packet::chunk::{BEGINNING, Data, ENDING, Format, IMMEDIATE, UNORDERED};
 use crate::packet::{CHUNK_HEADER, Writer, padded};
 use crate::ranges::Ranges;
 use congestion::Congestion;
@@ -64,9 +64,11 @@ struct Piece {
     data: Bytes,
     slot: usize,
     stream: u16,
-    ssn: u16,
+    sequence: u32,
+    fsn: u32,
     ppid: u32,
     flags: u8,
+    format: Format,
     state: PieceState,
     was_too_long: bool,
     /// How often it was sent again.
@@ -117,6 +119,7 @@ pub(crate) struct Counts {
 #[derive(Debug)]
 pub(crate) struct Send {
     pub queues: Queues,
+    format: Format,
     /// Outstanding pieces; the first has the TSN `base`.
     ring: VecDeque<Piece>,
     base: u32,
@@ -164,7 +167,8 @@ impl Send {
     pub fn new(config: &Config) -> Self {
         let limits = Limits { initial: config.rto_initial, min: config.rto_min, max: config.rto_max };
         Self {
-            queues: Queues::new(config.send_buffer),
+            queues: Queues::new(config.send_buffer, config.scheduler, config.mtu),
+            format: Format::default(),
             ring: VecDeque::new(),
             base: 0,
             received: Ranges::default(),
@@ -192,10 +196,17 @@ impl Send {
     }
 
     /// The peer is known.
-    pub fn start(&mut self, initial_tsn: u32, peer_window: u32, peer_knows_forward_tsn: bool) {
+    pub fn start(&mut self, initial_tsn: u32, peer_window: u32, peer_knows_forward_tsn: bool, format: Format) {
+        self.format = format;
+        self.queues.set_interleaving(format == Format::Interleaved, peer_window as usize);
         self.base = initial_tsn;
         self.peer_window = peer_window as usize;
         self.partial.supported = peer_knows_forward_tsn;
+    }
+
+    /// How pieces travel, both ways.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Everything that was cut is acknowledged, and nothing waits.
@@ -234,7 +245,7 @@ impl Send {
     /// The padded length of the DATA chunk that would be next, if it is new and not cut.
     pub fn next_chunk_len(&self) -> Option<usize> {
         let Some(Next::New) = self.next() else { return None };
-        self.queues.next_len().map(|len| padded(CHUNK_HEADER + DATA_HEADER + len))
+        self.queues.next_len().map(|len| padded(CHUNK_HEADER + self.format.header() + len))
     }
 
     fn next(&self) -> Option<Next> {
@@ -291,9 +302,10 @@ impl Send {
     fn write_new(&mut self, now: Instant, packet: &mut Writer<'_>) -> bool {
         self.queues.drop_expired(now);
         let Some(len) = self.queues.next_len() else { return false };
-        let Some(room) = packet.room_for_value().checked_sub(DATA_HEADER) else { return false };
+        let format = self.format;
+        let Some(room) = packet.room_for_value().checked_sub(format.header()) else { return false };
         // RFC 9260 section 6.9: what fits into a packet of its own is not cut.
-        let whole_elsewhere = !self.queues.next_begun() && DATA_HEADER + len <= packet.room_for_value_alone();
+        let whole_elsewhere = !self.queues.next_begun() && format.header() + len <= packet.room_for_value_alone();
         if room < len && (whole_elsewhere || room < MIN_PIECE) {
             return false;
         }
@@ -313,9 +325,12 @@ impl Send {
             data: cut.data,
             slot: cut.slot,
             stream: cut.stream,
-            ssn: if cut.unordered { 0 } else { cut.ssn },
+            // Without I-DATA the number of what is unordered means nothing. RFC 9260 section 3.3.1.
+            sequence: if cut.unordered && format == Format::Data { 0 } else { cut.sequence },
+            fsn: cut.fsn,
             ppid: cut.ppid,
             flags,
+            format,
             state: PieceState::InFlight,
             was_too_long: false,
             repeated: 0,
@@ -335,8 +350,9 @@ impl Send {
         if small || self.hurry && self.queues.is_empty() {
             flags |= IMMEDIATE;
         }
-        let data = Data { flags, tsn, stream: piece.stream, ssn: piece.ssn, ppid: piece.ppid, payload: &piece.data };
-        let written = packet.chunk(DATA, flags, DATA_HEADER + piece.data.len(), |value| data.write(value));
+        let data = piece.chunk(flags, tsn);
+        let len = format.header() + piece.data.len();
+        let written = packet.chunk(format.kind(), flags, len, |value| data.write(format, value));
         self.ring.push_back(piece);
         written
     }
@@ -367,7 +383,17 @@ impl Send {
 impl Piece {
     /// On the wire.
     fn size(&self) -> usize {
-        padded(CHUNK_HEADER + DATA_HEADER + self.data.len())
+        padded(CHUNK_HEADER + self.format.header() + self.data.len())
+    }
+
+    /// What tells its message from all others that are outstanding.
+    fn message(&self) -> (usize, u32, bool) {
+        (self.slot, self.sequence, self.flags & UNORDERED != 0)
+    }
+
+    fn chunk(&self, flags: u8, tsn: u32) -> Data<'_> {
+        let &Self { stream, sequence, fsn, ppid, .. } = self;
+        Data { flags, tsn, stream, sequence, fsn, ppid, payload: &self.data }
     }
 }
 

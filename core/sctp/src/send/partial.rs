@@ -7,7 +7,8 @@ use bytes::Bytes;
 use wigwag_proto::Instant;
 
 use super::{Piece, PieceState, Send};
-use crate::packet::chunk::{BEGINNING, ENDING, FORWARD_TSN, UNORDERED};
+use crate::packet::chunk::{BEGINNING, ENDING, FORWARD_TSN, Format, I_FORWARD_TSN, UNORDERED};
+use crate::packet::forward_tsn::Skipped;
 use crate::packet::{Writer, forward_tsn};
 
 /// Streams named in one FORWARD-TSN.
@@ -95,16 +96,25 @@ impl Send {
     /// Gives up the message that the piece belongs to: all its pieces, and what was not cut yet.
     fn abandon(&mut self, index: usize) {
         self.counts.abandoned += 1;
-        let has = |index: usize, flag: u8| self.ring.get(index).is_none_or(|piece| piece.flags & flag != 0);
+        let Some(message) = self.ring.get(index).map(Piece::message) else { return };
+        let has = |index: usize, flag: u8| {
+            self.ring.get(index).is_none_or(|piece| piece.message() == message && piece.flags & flag != 0)
+        };
+        // Pieces of other messages may lie between.
         let mut first = index;
         while first > 0 && !has(first, BEGINNING) {
             first -= 1;
         }
-        let mut last = index;
-        while last + 1 < self.ring.len() && !has(last, ENDING) {
-            last += 1;
+        let mut end = index;
+        while end + 1 < self.ring.len() && !has(end, ENDING) {
+            end += 1;
         }
-        for piece in self.ring.range_mut(first..=last) {
+        let mut last = index;
+        for (index, piece) in (first..).zip(self.ring.range_mut(first..=end)) {
+            if piece.message() != message {
+                continue;
+            }
+            last = index;
             match piece.state {
                 PieceState::InFlight => self.flight.remove(piece),
                 PieceState::Lost => self.flight.lost -= 1,
@@ -124,24 +134,30 @@ impl Send {
     /// Writes the FORWARD-TSN that is due.
     pub fn write_forward_tsn(&mut self, now: Instant, packet: &mut Writer<'_>) -> bool {
         let Some(room) = packet.room_for_value().checked_sub(4).filter(|_| self.partial.is_due()) else { return false };
-        let capacity = (room / 4).min(MAX_STREAMS);
-        let mut skipped: Vec<(u16, u16)> = Vec::new();
+        let format = self.format;
+        let pair_len = forward_tsn::pair_len(format);
+        let capacity = (room / pair_len).min(MAX_STREAMS);
+        let mut skipped: Vec<Skipped> = Vec::new();
         let mut upto = 0;
         for piece in self.ring.range(..self.partial.advanced.min(self.ring.len())) {
-            if piece.state == PieceState::Abandoned && piece.flags & UNORDERED == 0 {
+            let unordered = piece.flags & UNORDERED != 0;
+            // Without I-DATA, what is unordered has no number that could be told.
+            if piece.state == PieceState::Abandoned && (!unordered || format == Format::Interleaved) {
                 let full = skipped.len() >= capacity;
-                let known = skipped.iter().position(|&(stream, _)| stream == piece.stream);
+                let known = skipped.iter().position(|it| it.stream == piece.stream && it.unordered == unordered);
                 match known.and_then(|index| skipped.get_mut(index)) {
-                    Some((_, ssn)) => *ssn = piece.ssn,
+                    Some(known) => known.sequence = piece.sequence,
                     None if full => break,
-                    None => skipped.push((piece.stream, piece.ssn)),
+                    None => skipped.push(Skipped { stream: piece.stream, unordered, sequence: piece.sequence }),
                 }
             }
             upto += 1;
         }
         let new_cumulative_tsn = self.base.wrapping_add(upto).wrapping_sub(1);
-        packet
-            .chunk(FORWARD_TSN, 0, 4 + 4 * skipped.len(), |out| forward_tsn::write(out, new_cumulative_tsn, &skipped));
+        let kind = if format == Format::Data { FORWARD_TSN } else { I_FORWARD_TSN };
+        packet.chunk(kind, 0, 4 + pair_len * skipped.len(), |out| {
+            forward_tsn::write(format, out, new_cumulative_tsn, &skipped);
+        });
         self.partial.due = false;
         self.partial.told_at = now;
         self.retransmit_at.get_or_insert(now + self.rtt.rto());
