@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use wigwag::transmit::MAX_BATCH_BYTES;
-use wigwag::{ConnectionId, ConnectionSet, Input, Instant, Route, Transmit, TransmitBuffer};
+use wigwag::{ConnectionId, ConnectionSet, Input, Instant, Received, Route, Transmit, TransmitBuffer};
 
 use crate::clock::Clock;
 use crate::inbox::{Inbox, MAX_INCOMING};
+use crate::multicast::Groups;
 use crate::requests::{self, Owned};
 use crate::socket::{ReceiveBuffers, Socket};
 use crate::stream::Stream;
@@ -36,6 +37,8 @@ pub(crate) struct State {
     pub sockets: HashMap<SocketAddr, Arc<Socket>>,
     /// Whom TLS trusts.
     pub tls: Tls,
+    /// Those of them that hear multicast groups.
+    groups: Groups,
     /// What connections asked for.
     owned: HashMap<ConnectionId, Owned>,
     /// Handles that can still make or use connections.
@@ -57,6 +60,7 @@ impl Driver {
             inboxes: HashMap::new(),
             sockets: HashMap::new(),
             tls: Tls::system(),
+            groups: Groups::default(),
             owned: HashMap::new(),
             handles: 1,
             receive_buffers: ReceiveBuffers::default(),
@@ -162,8 +166,13 @@ async fn writable(socket: Option<Arc<Socket>>) {
 impl State {
     /// Hands what `socket` has to whom it belongs; `false` if it had nothing.
     fn receive(&mut self, now: Instant, socket: &Socket) -> io::Result<bool> {
-        let Self { set, endpoint, receive_buffers, .. } = self;
+        let Self { set, endpoint, groups, receive_buffers, .. } = self;
+        let members = groups.members(socket.local);
         socket.receive(receive_buffers, |received| {
+            if let Some(members) = members {
+                hand_to_all(now, members, received, set);
+                return;
+            }
             let Some(id) = endpoint.route(received.path, received.bytes) else {
                 tracing::trace!(remote = %received.path.remote, len = received.bytes.len(), "a datagram for nobody");
                 return;
@@ -180,14 +189,14 @@ impl State {
         self.send_unsent();
         let mut ended = Vec::new();
         let mut displaced = Vec::new();
-        let Self { set, endpoint, inboxes, sockets, owned, send_memory, unsent, tls, .. } = self;
+        let Self { set, endpoint, inboxes, sockets, groups, owned, send_memory, unsent, tls, .. } = self;
         // Of all sockets, since which one a batch is for is known when it is written.
         let max_segments = sockets.values().map(|socket| socket.max_segments()).min().unwrap_or(1);
         while let Some(mut ready) = set.next_ready(now) {
             let id = ready.id;
             while let Some(request) = ready.poll_request() {
                 let mine = owned.entry(id).or_default();
-                if let Some(answer) = requests::answer(driver, id, request, sockets, tls, mine) {
+                if let Some(answer) = requests::answer(driver, id, request, sockets, groups, tls, mine) {
                     ready.handle_input(now, Input::Answer(answer));
                 }
             }
@@ -268,11 +277,24 @@ impl State {
         self.set.remove(id);
         self.endpoint.remove(id);
         self.inboxes.remove(&id);
-        for local in self.owned.remove(&id).unwrap_or_default().locals {
+        let owned = self.owned.remove(&id).unwrap_or_default();
+        let left = owned.groups.into_iter().filter(|&local| self.groups.leave(id, local).is_some());
+        for local in owned.locals.into_iter().chain(left.collect::<Vec<_>>()) {
             self.unsent.remove(&local);
             if let Some(socket) = self.sockets.remove(&local) {
                 socket.close();
             }
+        }
+    }
+}
+
+/// A multicast datagram is for everybody who listens.
+fn hand_to_all(now: Instant, members: &[ConnectionId], received: Received<'_>, set: &mut ConnectionSet) {
+    for &id in members {
+        let mut bytes = received.bytes.to_vec(); // Input may be changed where it lies.
+        let copy = Received { bytes: &mut bytes, ..received };
+        if let Some(connection) = set.get_mut(id) {
+            connection.handle_input(now, Input::Datagrams(copy));
         }
     }
 }

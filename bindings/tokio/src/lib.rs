@@ -32,6 +32,7 @@ mod inbox;
 mod interfaces;
 mod key_log;
 mod lines;
+mod multicast;
 mod requests;
 mod socket;
 mod stream;

@@ -9,6 +9,7 @@ use wigwag::{Answer, ConnectionId, Input, Refused, Request, StreamId};
 
 use crate::driver::Driver;
 use crate::interfaces::local_interfaces;
+use crate::multicast::Groups;
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::tls::Tls;
@@ -23,6 +24,8 @@ pub(crate) struct Owned {
     pub streams: HashMap<StreamId, Stream>,
     /// Sockets, by their addresses.
     pub locals: Vec<SocketAddr>,
+    /// Where it listens to multicast groups.
+    pub groups: Vec<SocketAddr>,
     /// A task tells it of changes of the interfaces.
     is_watched: bool,
 }
@@ -33,8 +36,9 @@ pub(crate) fn answer(
     id: ConnectionId,
     request: Request,
     sockets: &mut HashMap<SocketAddr, Arc<Socket>>,
+    groups: &mut Groups,
     tls: &Tls,
-    Owned { streams, locals: owned, is_watched }: &mut Owned,
+    Owned { streams, locals: owned, groups: joined, is_watched }: &mut Owned,
 ) -> Option<Answer> {
     Some(match request {
         Request::BindUdp(request) => match Socket::bind(request.local, request.ports.clone()) {
@@ -51,6 +55,10 @@ pub(crate) fn answer(
             if let Some(at) = owned.iter().position(|&local| local == request.local) {
                 owned.swap_remove(at);
                 sockets.remove(&request.local)?.close();
+            } else if let Some(at) = joined.iter().position(|&local| local == request.local) {
+                joined.swap_remove(at);
+                groups.leave(id, request.local)?.close();
+                sockets.remove(&request.local);
             }
             return None;
         }
@@ -85,9 +93,19 @@ pub(crate) fn answer(
             streams.remove(&request.stream);
             return None;
         }
-        // ICE-TCP and mDNS come with the engine's own support for them.
+        // ICE-TCP comes with the engine's own support for them.
         Request::ListenTcp(request) => request.failed(Refused::Unsupported),
-        Request::JoinMulticast(request) => request.failed(Refused::Unsupported),
+        Request::JoinMulticast(request) => match groups.join(id, request.group, request.interface) {
+            Ok((local, new)) => {
+                if let Some(socket) = new {
+                    driver.receive_from(Arc::clone(&socket));
+                    sockets.insert(local, socket);
+                }
+                joined.push(local);
+                request.joined(local)
+            }
+            Err(error) => request.failed(Refused::Failed(error.to_string())),
+        },
         Request::CloseListener(_) => return None,
     })
 }

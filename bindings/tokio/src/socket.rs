@@ -37,6 +37,11 @@ impl Socket {
             _ => bind_one(local),
         }?;
         let local = io.local_addr()?;
+        Self::of_group(io, local)
+    }
+
+    /// One that is bound, and known as `local`: a multicast socket is bound to all addresses, and belongs to one.
+    pub fn of_group(io: std::net::UdpSocket, local: SocketAddr) -> io::Result<Arc<Self>> {
         let state = UdpSocketState::new((&io).into())?;
         let io = UdpSocket::from_std(io)?;
         Ok(Arc::new(Self { io, state, local, closed: Notify::new() }))
