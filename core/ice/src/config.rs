@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::agent::MdnsPolicy;
 use crate::server::{IceServer, TransportPolicy};
 
 /// What a program may choose; the defaults are right for WebRTC.
@@ -60,6 +61,8 @@ pub struct Config {
     pub server_timeout: Duration,
     /// Which candidates may be used: all.
     pub transport_policy: TransportPolicy,
+    /// What is done about names in place of addresses: the other side's are looked up.
+    pub mdns: MdnsPolicy,
 }
 
 impl Default for Config {
@@ -88,6 +91,7 @@ impl Default for Config {
             servers: Vec::new(),
             server_timeout: Duration::from_secs(5),
             transport_policy: TransportPolicy::All,
+            mdns: MdnsPolicy::Resolve,
         }
     }
 }

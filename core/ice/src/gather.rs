@@ -145,7 +145,7 @@ impl Gatherer {
         self.requests.clear();
     }
 
-    fn new_id(&mut self) -> RequestId {
+    pub(crate) fn new_id(&mut self) -> RequestId {
         self.next_id = self.next_id.wrapping_add(1);
         RequestId(self.next_id)
     }

@@ -49,7 +49,7 @@ mod validated;
 pub mod wire;
 mod write;
 
-pub use agent::{Agent, PairStats, SocketError, Stats};
+pub use agent::{Agent, MdnsPolicy, PairStats, SocketError, Stats};
 pub use candidate::{Candidate, CandidateAddress, CandidateKind, ParseCandidateError, TcpType, Transport};
 pub use checklist::PairState;
 pub use config::Config;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wigwag_crypto::Provider;
 use wigwag_dtls::Certificate;
-use wigwag_ice::{IceServer, TransportPolicy};
+use wigwag_ice::{IceServer, MdnsPolicy, TransportPolicy};
 use wigwag_proto::WallClock;
 
 /// The UDP payload that every path is expected to carry: what libwebrtc uses, and below IPv6's minimum.
@@ -63,6 +63,8 @@ pub struct Config {
     pub ice_servers: Vec<IceServer>,
     /// Which candidates may be used: all, or relayed ones only.
     pub ice_transport_policy: TransportPolicy,
+    /// Names in place of addresses (mDNS): those in the peer's candidates are looked up. [`MdnsPolicy::Hide`] gives ours names, too.
+    pub mdns: MdnsPolicy,
     /// The timings and bounds of ICE, and which addresses are gathered; the defaults are right for WebRTC.
     pub ice: wigwag_ice::Config,
     /// Which versions of DTLS are spoken.
@@ -107,6 +109,7 @@ impl Config {
             ice_lite: false,
             ice_servers: Vec::new(),
             ice_transport_policy: TransportPolicy::All,
+            mdns: MdnsPolicy::Resolve,
             ice: wigwag_ice::Config::default(),
             dtls_versions: DtlsVersions::default(),
             post_quantum: PostQuantum::default(),

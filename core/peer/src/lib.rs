@@ -57,7 +57,7 @@ pub use wigwag_crypto::rust_crypto;
 pub use wigwag_crypto::{CryptoProvider, Provider};
 pub use wigwag_dtls::{Certificate, CertificateError, Fingerprint, Version as DtlsVersion};
 pub use wigwag_ice::{
-    Candidate, Config as IceConfig, EndpointEvent, IceServer, Key, ParseUriError, ServerUri, SocketError,
+    Candidate, Config as IceConfig, EndpointEvent, IceServer, Key, MdnsPolicy, ParseUriError, ServerUri, SocketError,
     TransportPolicy,
 };
 pub use wigwag_media::{

@@ -1,7 +1,7 @@
 //! Hosts, their addresses, and the links between them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 use wigwag_proto::Instant;
@@ -15,7 +15,7 @@ use crate::schedule::Schedule;
 use crate::stats::{Digest, HostId, Sent, Stats, TooBig, Verdict};
 use crate::streams::Streams;
 use crate::trace::{Running, Trace, TraceId};
-use crate::transit::{Event, RoadId};
+use crate::transit::{Event, Member, RoadId};
 
 type Filter = Box<dyn FnMut(&Sent<'_>) -> Verdict + Send>;
 
@@ -44,6 +44,8 @@ type Filter = Box<dyn FnMut(&Sent<'_>) -> Verdict + Send>;
 pub struct Network {
     seed: u64,
     default_link: Link,
+    /// Who listens to which multicast groups.
+    pub(crate) groups: BTreeMap<SocketAddr, Vec<Member>>,
     /// Look-ups only.
     pub(crate) owners: BTreeMap<(Realm, IpAddr), Owner>,
     /// The NAT of each realm but the internet.
@@ -85,6 +87,7 @@ impl Network {
         Self {
             seed,
             default_link: Link::default(),
+            groups: BTreeMap::new(),
             owners: BTreeMap::new(),
             routers: Vec::new(),
             hosts: Vec::new(),

@@ -62,6 +62,7 @@ impl<M: Machine> Simulation<M> {
             },
             Request::CloseUdp(request) => {
                 self.network.streams.bound.remove(&(host, request.local));
+                self.network.leave_groups(host, request.local);
                 return None;
             }
             Request::ListenTcp(request) => match self.bind(host, request.local, request.ports.clone()) {
@@ -97,7 +98,10 @@ impl<M: Machine> Simulation<M> {
                 Some(addresses) => request.resolved(addresses.clone()),
                 None => request.failed(refused("no such name")),
             },
-            Request::JoinMulticast(request) => request.failed(Refused::Unsupported),
+            Request::JoinMulticast(request) => match self.network.join_group(host, request.group, request.interface) {
+                Some(local) => request.joined(local),
+                None => request.failed(refused("the address is not this host's")),
+            },
         })
     }
 

@@ -27,6 +27,13 @@ pub(crate) enum End {
     Nat(Realm),
 }
 
+/// Who listens to a multicast group.
+pub(crate) struct Member {
+    host: HostId,
+    realm: Realm,
+    local: SocketAddr,
+}
+
 /// What will happen inside the network.
 pub(crate) enum Event {
     /// A line is free, and packets wait.
@@ -61,6 +68,10 @@ impl Network {
         let place = self.realm_of(host, path.local.ip());
         let realm = place.map_or(Realm::INTERNET, |(realm, _)| realm);
         let origin = place.map(|(_, host)| (host, path));
+        if path.remote.ip().is_multicast() {
+            self.send_to_group(now, realm, origin, transmit, bytes);
+            return;
+        }
         for datagram in bytes.chunks(transmit.segment_size.max(1)) {
             let packet = Packet {
                 path,
@@ -71,6 +82,48 @@ impl Network {
                 segment: None,
             };
             self.put_on_wire(now, realm, packet);
+        }
+    }
+
+    /// A copy for each who joined the group in this realm, but not for the sender's own host. A realm is one link in that respect.
+    fn send_to_group(
+        &mut self,
+        now: Instant,
+        realm: Realm,
+        origin: Option<(HostId, UdpPath)>,
+        transmit: &Transmit,
+        bytes: &[u8],
+    ) {
+        let Some((sender, path)) = origin else {
+            self.stats.unroutable += 1;
+            return;
+        };
+        let is_other = |member: &&Member| member.realm == realm && member.host != sender;
+        let members = self.groups.get(&path.remote).into_iter().flatten().filter(is_other);
+        for remote in members.map(|member| member.local).collect::<Vec<_>>() {
+            let path = UdpPath { local: path.local, remote };
+            for datagram in bytes.chunks(transmit.segment_size.max(1)) {
+                let (bytes, ecn, origin) = (datagram.to_vec(), transmit.ecn, Some((sender, path)));
+                self.put_on_wire(now, realm, Packet { path, bytes, ecn, origin, is_ghost: false, segment: None });
+            }
+        }
+    }
+
+    /// A host listens to a group on the link of one of its addresses; where that comes in. `None`: the address is not its own.
+    pub(crate) fn join_group(&mut self, host: HostId, group: SocketAddr, interface: IpAddr) -> Option<SocketAddr> {
+        let (realm, _) = self.places(host).into_iter().find(|(_, address)| *address == interface)?;
+        let local = SocketAddr::new(interface, group.port());
+        let members = self.groups.entry(group).or_default();
+        if !members.iter().any(|member| (member.host, member.local) == (host, local)) {
+            members.push(Member { host, realm, local });
+        }
+        Some(local)
+    }
+
+    /// It listens there no more.
+    pub(crate) fn leave_groups(&mut self, host: HostId, local: SocketAddr) {
+        for members in self.groups.values_mut() {
+            members.retain(|member| (member.host, member.local) != (host, local));
         }
     }
 

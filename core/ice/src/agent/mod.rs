@@ -6,11 +6,13 @@
 //!
 //! - `session`: one generation's knowledge of the other side, from credentials to pairs; a restart begins another;
 //! - `receive`: checks and answers that come in;
+//! - `names`: names in place of addresses;
 //! - `nominate`: which valid pair is taken;
 //! - `timers`: what happens when nothing comes in;
 //! - `relay`: what STUN and TURN servers tell, and what goes through them;
 //! - `transmit`: what leaves.
 
+mod names;
 mod nominate;
 mod receive;
 mod relay;
@@ -38,6 +40,8 @@ use crate::gather::{Gathered, Gatherer, MAX_SOCKETS};
 use crate::relay::Servers;
 use crate::validated::Validated;
 use crate::write::Role;
+pub use names::MdnsPolicy;
+use names::Names;
 use receive::Response;
 use relay::{FoundationOf, Payload, Reflexive};
 use session::{Generation, Session, Transaction};
@@ -168,6 +172,7 @@ pub struct Agent {
     foundations: Vec<(FoundationOf, u32)>,
     gatherer: Gatherer,
     servers: Servers,
+    names: Names,
     reflexive: Vec<Reflexive>,
     payload: Payload,
     session: Session,
@@ -209,6 +214,7 @@ impl Agent {
             foundations_made: 0,
             foundations: Vec::new(),
             gatherer: Gatherer::new(),
+            names: Names::default(),
             servers: Servers::new(&config.servers, config.server_timeout),
             reflexive: Vec::new(),
             payload: Payload::new(),
@@ -438,6 +444,7 @@ impl Agent {
     pub fn handle_packet(&mut self, now: Instant, path: UdpPath, datagram: &[u8]) {
         self.advance(now);
         match self.servers.open(Route::Udp(path), datagram) {
+            None if self.is_mdns_socket(path.local) => self.handle_mdns(path, datagram),
             None => self.receive(path, datagram),
             Some((path, range)) => {
                 let inside = datagram.get(range).unwrap_or_default();
@@ -525,6 +532,7 @@ impl Agent {
         servers.close(&mut context);
         self.hear_servers();
         self.payload.clear();
+        self.close_names();
         for Socket { local, .. } in self.sockets.drain(..).filter(|socket| socket.gathered) {
             self.gatherer.requests.push_back(Request::CloseUdp(CloseUdp { local }));
         }
@@ -564,6 +572,7 @@ impl Agent {
         });
         let kind = CandidateKind::Host;
         self.sockets.push(Socket { local, priority, foundation, gathered, kind, related: None });
+        self.name_host(local.ip());
         let index = self.sockets.len() - 1;
         self.pair_socket(local);
         self.tell_candidate(index);
@@ -578,6 +587,7 @@ impl Agent {
     fn candidate_of(&self, socket: &Socket) -> Candidate {
         let mut candidate = Candidate::host(socket.local, socket.foundation.to_string(), socket.priority);
         candidate.kind = socket.kind;
+        candidate.address = self.shown_address(socket.kind, socket.local);
         candidate.related = socket.related;
         candidate.ufrag = Some(self.session.generation.local.ufrag.clone());
         candidate
@@ -592,6 +602,13 @@ impl Agent {
 
     fn handle_answer(&mut self, now: Instant, answer: Answer) {
         self.advance(now);
+        let answer = match self.handle_link_answer(answer) {
+            Err(answer) => answer,
+            Ok(()) => {
+                self.update();
+                return;
+            }
+        };
         let (servers, mut context) = self.split();
         let answer = match servers.handle_answer(answer, &mut context) {
             Err(answer) => answer,

@@ -301,7 +301,7 @@ impl Agent {
         let mut candidate = Candidate::host(reflexive.mapped, reflexive.foundation.to_string(), reflexive.priority);
         candidate.kind = CandidateKind::ServerReflexive;
         candidate.address = CandidateAddress::Socket(reflexive.mapped);
-        candidate.related = Some(reflexive.base);
+        candidate.related = Some(self.shown_base(reflexive.base));
         candidate.ufrag = Some(self.session.generation.local.ufrag.clone());
         candidate
     }

@@ -7,7 +7,7 @@ use wigwag_proto::{Instant, UdpPath};
 use wigwag_stun::TransactionId;
 
 use super::{Agent, Failure, Socket};
-use crate::candidate::{Candidate, CandidateKind, Transport};
+use crate::candidate::{Candidate, CandidateAddress, CandidateKind, Transport};
 use crate::checklist::{CheckList, PairId, pair_priority};
 use crate::config::Config;
 use crate::credentials::{Credentials, UFRAG_LEN};
@@ -148,6 +148,7 @@ impl Agent {
 
     /// The session is another from now on; the path in use keeps its credentials.
     pub(super) fn begin_generation(&mut self, local: Credentials) {
+        self.names.forget_candidates();
         let number = self.session.generation.number.wrapping_add(1);
         let session = Session::new(Generation { number, local, remote: None });
         let old = std::mem::replace(&mut self.session, session).generation;
@@ -242,6 +243,13 @@ impl Agent {
         let remote = self.session.generation.remote.as_ref();
         let of_another = candidate.ufrag.as_ref().zip(remote).is_some_and(|(ufrag, remote)| *ufrag != remote.ufrag);
         let usable = candidate.component == 1 && candidate.transport == Transport::Udp && !of_another;
+        if let CandidateAddress::Name(name, _) = &candidate.address
+            && usable
+        {
+            let name = name.clone();
+            self.look_up(&name, candidate);
+            return;
+        }
         let address = candidate.socket_addr().map(canonical).filter(|&address| is_reachable(address));
         let (true, Some(address)) = (usable, address) else {
             self.stats.candidates_ignored += 1;
@@ -396,6 +404,7 @@ impl Agent {
         if self.active.as_ref().is_some_and(|active| active.consent.path.local == local) {
             self.lose_path();
         }
+        self.forget_name(local.ip());
     }
 }
 

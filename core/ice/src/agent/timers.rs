@@ -15,6 +15,7 @@ impl Agent {
         }
         self.session.start_patience(self.now, &self.config);
         self.run_server_timers();
+        self.run_name_timers();
         self.finish_gathering();
         self.fail_unanswered();
         self.check_consent();
@@ -124,6 +125,7 @@ impl Agent {
         let servers_at = self.servers.next_transmit(self.keeps_mappings());
         let mut transmit_at = |at: Instant| if at <= self.now { due = true } else { wake_at = wake_at.min(at) };
         transmit_at(servers_at);
+        transmit_at(if self.names.mdns.can_transmit() { self.now } else { Instant::NEVER });
         if self.next_check().is_some() {
             transmit_at(self.next_check_at);
         }
@@ -151,6 +153,7 @@ impl Agent {
         wake_at = wake_at
             .min(patience)
             .min(self.servers.next_timeout())
+            .min(self.names.mdns.next_at())
             .min(self.session.nominate_at.unwrap_or(Instant::NEVER));
         (self.due, self.wake_at) = (due, wake_at);
     }

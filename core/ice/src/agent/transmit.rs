@@ -17,6 +17,9 @@ const MAX_MESSAGE: usize = 1200;
 
 impl Agent {
     pub(super) fn transmit(&mut self, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
+        if self.names.mdns.can_transmit() {
+            return self.names.mdns.poll_transmit(self.now, out);
+        }
         out.start();
         let room = out.segment(MAX_MESSAGE)?;
         let (route, len) = match self.write_for_servers(room) {

@@ -182,6 +182,7 @@ impl Mdns {
             let question = Outgoing::Question(lookup.name);
             push(&mut self.outgoing, UdpPath { local, remote: group_of(local) }, question);
         }
+        self.advance(now);
     }
 
     /// The socket is gone.
@@ -207,6 +208,7 @@ impl Mdns {
             owned.announce(now, socket.local);
         }
         self.owned.push(owned);
+        self.advance(now);
         true
     }
 
@@ -230,7 +232,8 @@ impl Mdns {
             return false;
         }
         if is_new {
-            self.lookups.push(Lookup { name, asked: 0, next_at: now });
+            self.lookups.push(Lookup { name, asked: 0, next_at: self.now });
+            self.advance(now);
         }
         true
     }
@@ -272,6 +275,7 @@ impl Mdns {
                 _ => {}
             }
         }
+        self.advance(now);
     }
 
     /// The deadline passed.
@@ -299,9 +303,9 @@ impl Mdns {
         out.finish(Route::Udp(path))
     }
 
-    /// Whether [`poll_transmit`](Self::poll_transmit) gives something at `now`.
-    pub fn can_transmit(&self, now: Instant) -> bool {
-        !self.outgoing.is_empty() || self.next_at() <= now
+    /// Whether [`poll_transmit`](Self::poll_transmit) gives something, at the time of the latest call.
+    pub fn can_transmit(&self) -> bool {
+        !self.outgoing.is_empty()
     }
 
     /// What came of the questions.
@@ -337,7 +341,7 @@ impl Mdns {
     }
 
     /// When something is to be asked, told or given up.
-    fn next_at(&self) -> Instant {
+    pub(crate) fn next_at(&self) -> Instant {
         let lookups = self.lookups.iter().map(|lookup| lookup.next_at);
         let tellings = self.owned.iter().flat_map(|owned| &owned.tellings).filter_map(|telling| telling.due_at);
         lookups.chain(tellings).min().unwrap_or(Instant::NEVER)

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use wigwag_dtls::Role;
-use wigwag_ice::{Candidate, Credentials, SocketError};
+use wigwag_ice::{Candidate, CandidateAddress, Credentials, SocketError};
 use wigwag_proto::Instant;
 use wigwag_sctp::StreamParity;
 
@@ -33,7 +33,10 @@ impl PeerConnection {
     pub fn remove_udp_socket(&mut self, now: Instant, local: SocketAddr) {
         self.touch(now);
         self.ice.remove_udp_socket(local);
-        self.told.retain(|&told| told != local);
+        self.told.retain(|told| match told {
+            CandidateAddress::Socket(told) => *told != local,
+            CandidateAddress::Name(_, port) => *port != local.port(),
+        });
         self.follow_up(now);
     }
 

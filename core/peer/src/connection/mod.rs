@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use rand::Rng;
 use wigwag_crypto::Provider;
 use wigwag_dtls::{Certificate, CertificateError, Dtls, Fingerprint};
-use wigwag_ice::{Agent, Candidate, MAX_RELAY_OVERHEAD, ServerKind};
+use wigwag_ice::{Agent, Candidate, CandidateAddress, MAX_RELAY_OVERHEAD, ServerKind};
 use wigwag_proto::{Instant, Random, Route, UdpPath, random};
 use wigwag_rtp::srtp::SrtpSession;
 use wigwag_sctp::Association;
@@ -123,7 +123,7 @@ pub struct PeerConnection {
     fingerprint: Fingerprint,
     /// Candidates that the application was not told yet, and the addresses of those that it was.
     untold: VecDeque<Candidate>,
-    told: Vec<SocketAddr>,
+    told: Vec<CandidateAddress>,
     role: Option<DtlsRole>,
     dtls_started: bool,
     /// Data channels were agreed on; their association was started.
@@ -189,6 +189,7 @@ impl PeerConnection {
             lite: config.ice_lite,
             servers: config.ice_servers,
             transport_policy: config.ice_transport_policy,
+            mdns: config.mdns,
             ..config.ice
         };
         let mut servers = ice_config.servers.iter().flat_map(|server| &server.urls);

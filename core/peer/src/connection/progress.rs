@@ -168,10 +168,10 @@ impl PeerConnection {
         let Some(credentials) = self.negotiation.local_credentials().cloned() else { return };
         while let Some(mut candidate) = self.untold.pop_front() {
             // The agent tells of its sockets again when it restarts; in the description of the restart they are already.
-            let Some(address) = candidate.socket_addr().filter(|address| !self.told.contains(address)) else {
+            if self.told.contains(&candidate.address) {
                 continue;
-            };
-            self.told.push(address);
+            }
+            self.told.push(candidate.address.clone());
             candidate.ufrag = Some(credentials.ufrag.clone());
             if let Some(candidate) = self.trickled(candidate.to_string()) {
                 self.events.push_back(Event::IceCandidate(candidate));

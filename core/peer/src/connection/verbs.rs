@@ -62,6 +62,7 @@ impl PeerConnection {
             self.stats.datagrams_received += 1;
             self.stats.bytes_received += datagram.len() as u64;
             match datagram.first() {
+                _ if self.ice.is_mdns_socket(path.local) => self.ice.handle_packet(now, path, datagram),
                 Some(0..=3 | 64..=79) => self.handle_stun(now, path, datagram),
                 _ => self.handle_payload(now, path, datagram),
             }
