@@ -14,7 +14,6 @@ mod progress;
 mod verbs;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use rand::Rng;
 use wigwag_crypto::Provider;
