@@ -372,3 +372,147 @@ fn what_is_not_needed_runs_out() {
     assert_eq!(stats.successes.get(&Method::CREATE_PERMISSION.0), None);
     assert_eq!(stats.successes.get(&Method::REFRESH.0), Some(&6), "{stats:?}");
 }
+
+mod evil {
+    //! A server that answers whatever it likes, by the right transactions.
+
+    use proptest::prelude::*;
+    use wigwag_ice::{Agent, Event};
+    use wigwag_proto::{Input, Instant, Request, Route, StreamId, TransmitBuffer, UdpPath};
+    use wigwag_stun::{AttributeType, Class, MessageBuilder, Method, TransactionId, routing};
+
+    use super::{IceServer, agent, at, with};
+
+    /// An answer: class, method, attributes, to which request, and whether it is signed.
+    type Step = (u8, u16, Vec<(u16, Vec<u8>)>, usize, bool);
+
+    /// Known attributes with values of the right length, wrong ones, and any.
+    fn attributes() -> impl Strategy<Value = Vec<(u16, Vec<u8>)>> {
+        let known = prop_oneof![
+            Just(0x0009),
+            Just(0x000C),
+            Just(0x000D),
+            Just(0x0012),
+            Just(0x0013),
+            Just(0x0014),
+            Just(0x0015),
+            Just(0x0016),
+            Just(0x0020),
+            Just(0x8002),
+            Just(0x8003),
+            Just(0x8023),
+            any::<u16>()
+        ];
+        let value = prop_oneof![
+            Just(vec![0, 0, 4, 1]),
+            Just(vec![0, 0, 4, 38]),
+            Just(vec![0, 0, 3, 0]),
+            Just(vec![0, 0, 4, 37]),
+            Just(vec![0, 0, 4, 40]),
+            Just(vec![0, 1, 0, 7, 10, 0, 0, 9]),
+            Just(b"obMatJos2gAAAnonce".to_vec()),
+            proptest::collection::vec(any::<u8>(), 0..40)
+        ];
+        proptest::collection::vec((known, value), 0..6)
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        (
+            0_u8..4,
+            prop_oneof![Just(1_u16), Just(3), Just(4), Just(7), Just(8), Just(9)],
+            attributes(),
+            0_usize..8,
+            any::<bool>(),
+        )
+    }
+
+    fn answer_requests(agent: &mut Agent, now: Instant) {
+        let mut port = 5000;
+        while let Some(request) = agent.poll_request() {
+            port += 1;
+            let answer = match request {
+                Request::BindUdp(request) => {
+                    let local = (request.local.ip(), port).into();
+                    request.bound(local)
+                }
+                Request::OpenStream(request) => request.opened((at("10.0.0.1:1").ip(), port).into()),
+                _ => continue,
+            };
+            agent.handle_input(now, Input::Answer(answer));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, ..Default::default() })]
+        #[test]
+        fn whatever_a_server_answers(steps in proptest::collection::vec(step(), 0..40)) {
+            let urls = ["turn:10.0.0.9", "turn:10.0.0.9:99?transport=tcp", "stun:10.0.0.9:88"];
+            let servers = vec![IceServer::new(urls, "user", "pass").unwrap()];
+            let mut agent = agent(with(servers, true), 7);
+            let mut now = Instant(1_000_000);
+            agent.add_udp_socket(at("10.0.0.1:1000")).unwrap();
+            agent.set_remote_credentials(wigwag_ice::Credentials::new("abcd", "the other side's password"));
+            agent.add_remote_candidate(now, "candidate:1 1 udp 99 10.0.0.7 7 typ host".parse().unwrap());
+            agent.gather_from_servers(now);
+            let mut asked = vec![(Route::Stream(StreamId::opened(0)), TransactionId([0; 12]))];
+            let mut memory = [0; 1500];
+            for (class, method, attributes, pick, sign) in steps {
+                answer_requests(&mut agent, now);
+                let mut out = TransmitBuffer::new(&mut memory, 1);
+                while let Some(transmit) = agent.poll_transmit(now, &mut out) {
+                    let id = routing(out.bytes(&transmit)).map(|routing| routing.transaction);
+                    asked.extend(id.map(|id| (transmit.route, id)));
+                }
+                let (route, id) = asked[asked.len() - 1 - pick % asked.len()];
+                let class = [Class::Request, Class::Indication, Class::Success, Class::Error][usize::from(class)];
+                let mut room = [0; 600];
+                let mut message = MessageBuilder::new(&mut room, class, Method(method), id);
+                for (attribute, value) in &attributes {
+                    message.attribute(AttributeType(*attribute), value);
+                }
+                if sign {
+                    let provider = wigwag_crypto::aws_lc_rs();
+                    let md5 = wigwag_stun::PasswordAlgorithm::Md5;
+                    let key = wigwag_stun::LongTermKey::new(md5, "user", "\0\0\u{4}\u{1}", "pass", provider);
+                    message.message_integrity(key.as_ref(), provider);
+                }
+                let len = message.finish().unwrap();
+                match route {
+                    Route::Udp(UdpPath { local, remote }) => {
+                        agent.handle_packet(now, UdpPath { local, remote }, &room[..len]);
+                    }
+                    Route::Stream(id) => agent.handle_input(now, Input::Stream { id, bytes: &room[..len] }),
+                }
+                now = Instant(now.as_micros() + 300_000);
+                agent.handle_timeout(now);
+                prop_assert!(agent.poll_timeout().is_none_or(|at| at > now));
+                prop_assert!(agent.local_candidates().count() <= 64);
+                while agent.poll_payload().is_some() {}
+                while let Some(event) = agent.poll_event() {
+                    if let Event::CandidateError { code, .. } = event {
+                        prop_assert!((300..=701).contains(&code));
+                    }
+                }
+            }
+            agent.close(now);
+        }
+
+        #[test]
+        fn whatever_a_stream_brings(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3000), 0..20)) {
+            let servers = vec![IceServer::new(["turn:10.0.0.9?transport=tcp"], "user", "pass").unwrap()];
+            let mut agent = agent(with(servers, true), 7);
+            let now = Instant(1_000_000);
+            agent.add_udp_socket(at("10.0.0.1:1000")).unwrap();
+            agent.gather_from_servers(now);
+            answer_requests(&mut agent, now);
+            for mut piece in pieces {
+                if let Some(first) = piece.first_mut() {
+                    *first &= 0x43;
+                }
+                agent.handle_input(now, Input::Stream { id: StreamId::opened(0), bytes: &piece });
+            }
+            agent.handle_timeout(now);
+            prop_assert!(agent.poll_timeout().is_none_or(|at| at > now));
+        }
+    }
+}

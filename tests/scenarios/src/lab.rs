@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use wigwag::{ChannelId, ChannelInit, Config, ConnectionState, Gathering, IceServer, PeerConnection};
+use wigwag::{
+    ChannelId, ChannelInit, Config, ConnectionState, Gathering, IceServer, MediaKind, PeerConnection, TransceiverInit,
+};
 use wigwag_net::{Failure, Fault, HostId, Nat, Realm, Simulation, TurnConfig, TurnServer};
 
+use crate::media::Source;
 use crate::peer::Peer;
 use crate::world::{config, exchange};
 
@@ -33,8 +36,23 @@ impl Lab {
         Self::with(seed, nats, urls, |_, _| ())
     }
 
+    /// With audio and video.
+    pub fn call(seed: u64, nats: [Nat; 2], urls: [&[&str]; 2]) -> Self {
+        Self::make(seed, nats, urls, &[MediaKind::Audio, MediaKind::Video], |_, _| ())
+    }
+
     /// The same, with sides whose configuration is changed.
     pub fn with(seed: u64, nats: [Nat; 2], urls: [&[&str]; 2], change: impl Fn(usize, &mut Config)) -> Self {
+        Self::make(seed, nats, urls, &[], change)
+    }
+
+    fn make(
+        seed: u64,
+        nats: [Nat; 2],
+        urls: [&[&str]; 2],
+        kinds: &[MediaKind],
+        change: impl Fn(usize, &mut Config),
+    ) -> Self {
         let mut simulation = Simulation::new(seed);
         let servers = SERVERS.map(|server| {
             let address = server.parse().unwrap();
@@ -58,6 +76,9 @@ impl Lab {
         };
         let (mut offerer, mut answerer) = (Peer::new(pc(0)), Peer::new(pc(1)));
         let channel = offerer.pc.create_data_channel("data", ChannelInit::default()).unwrap();
+        for kind in kinds {
+            offerer.pc.add_transceiver(*kind, TransceiverInit::default()).unwrap();
+        }
         exchange(start, &mut offerer.pc, &mut answerer.pc, |sdp| sdp);
         let mut side = 0;
         let peers = [offerer, answerer].map(|peer| {
@@ -135,6 +156,19 @@ impl Lab {
         self.run_until(limit, |peers| peers.iter().all(|it| is_up(it)) || peers.iter().any(|it| has_failed(it)))
             .unwrap();
         self.peers.iter().all(|host| is_up(self.simulation.machine(*host).unwrap()))
+    }
+
+    /// Opus at 50 packets a second and video at 500 kbit/s, both ways, from now on.
+    pub fn start_media(&mut self) {
+        let now = self.simulation.now();
+        for side in [0, 1] {
+            let peer = self.peer(side);
+            let sources = peer.pc.transceivers().map(|it| match it.kind {
+                MediaKind::Audio => Source::opus(it.id, now),
+                MediaKind::Video => Source::video(it.id, now),
+            });
+            peer.sources = sources.collect();
+        }
     }
 
     /// For a while.

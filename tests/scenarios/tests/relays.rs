@@ -70,6 +70,36 @@ fn scenario_09_udp_blocked() {
     }
 }
 
+/// Audio, video and data through relays: nothing that leaves is longer for it than the MTU, and what is lost is repaired.
+#[test]
+fn scenario_09_a_call_through_relays() {
+    for_each_seed(3, |seed| {
+        // What is lost of a stream comes late, and all behind it waits: in that, nothing is to be repaired here.
+        for (url, loss) in [("turn:203.0.113.1", 0.01), ("turn:203.0.113.1?transport=tcp", 0.0)] {
+            let mut lab = Lab::call(seed, [Nat::SYMMETRIC, Nat::SYMMETRIC], [&[url], &[url]]);
+            assert!(lab.connect(30 * SECOND));
+            lab.simulation.network.set_filter(|sent| {
+                // What the other side's relay adds on its way there, nobody here can know.
+                let is_ours = sent.path.local.to_string().starts_with("10.") && !sent.is_stream;
+                assert!(!is_ours || sent.bytes.len() <= 1200, "{} bytes", sent.bytes.len());
+                wigwag_net::Verdict::Pass
+            });
+            lab.simulation.network.set_default_link(wigwag_scenarios::Link { loss, ..Default::default() });
+            lab.start_media();
+            lab.transfer(100, 20_000, 60 * SECOND).unwrap();
+            lab.run_for(20 * SECOND).unwrap();
+            assert!(lab.is_relayed());
+            for side in [0, 1] {
+                let peer = lab.peer(side);
+                let arrived: u64 = peer.sinks.iter().map(|sink| sink.count).sum();
+                let written: u64 = peer.sources.iter().map(|source| source.sent).sum();
+                // The other side wrote as many.
+                assert!(peer.sinks.len() == 2 && arrived * 100 > written * 97, "{url}: {arrived} of {written}");
+            }
+        }
+    });
+}
+
 fn relayed(seed: u64, urls: &[&str]) -> Lab {
     let mut lab = Lab::new(seed, [Nat::SYMMETRIC, Nat::SYMMETRIC], [urls, urls]);
     assert!(lab.connect(30 * SECOND));

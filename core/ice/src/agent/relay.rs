@@ -15,8 +15,8 @@ use crate::relay::{Context, News, Servers};
 use crate::server::{ServerTransport, TransportPolicy};
 use crate::wire::Wire;
 
-/// Payload that came by streams and was not taken; the oldest makes room.
-const MAX_PAYLOAD: usize = 256;
+/// Payload that came by streams and was not taken; the oldest makes room. More than one read brings.
+const MAX_PAYLOAD: usize = 4096;
 
 /// A server-reflexive candidate. Checks leave from its base, so that it has no pairs of its own.
 #[derive(Debug)]

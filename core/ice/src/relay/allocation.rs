@@ -128,8 +128,9 @@ pub(crate) struct Allocation {
     pub(crate) relayed: Vec<SocketAddr>,
     /// As the server sees us.
     pub(crate) mapped: Option<SocketAddr>,
-    /// Bytes of the stream that are no whole message yet.
+    /// Bytes of the stream, and how many of them were taken.
     pub(crate) buffer: Vec<u8>,
+    pub(crate) taken: usize,
     challenge: Option<Challenge>,
     asked: Vec<Asked>,
     permissions: BTreeMap<IpAddr, Permission>,
@@ -162,6 +163,7 @@ impl Allocation {
             relayed: Vec::new(),
             mapped: None,
             buffer: Vec::new(),
+            taken: 0,
             challenge: None,
             asked: Vec::new(),
             permissions: BTreeMap::new(),

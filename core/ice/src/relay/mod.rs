@@ -329,6 +329,9 @@ impl Servers {
                 transport: allocation.transport,
             }),
             Outcome::Failed { code, text } => self.fail(index, code, text, context),
+            Outcome::Again(remote) if !can_reach(allocation.local, remote.ip()) => {
+                self.fail(index, 300, format!("sent on to {remote}"), context);
+            }
             Outcome::Again(remote) => {
                 disconnect(allocation, &mut self.news, context);
                 allocation.remote = remote;
@@ -415,10 +418,17 @@ impl Servers {
     /// The next whole message of a stream.
     pub(crate) fn take_frame(&mut self, id: StreamId, context: &mut Context<'_>) -> Option<Vec<u8>> {
         let index = self.allocations.iter().position(|allocation| allocation.link == Link::Stream(id))?;
-        let buffer = &mut self.allocations.get_mut(index)?.buffer;
-        match frame(buffer) {
-            Frame::Whole(len) if len <= buffer.len() => return Some(buffer.drain(..len).collect()),
-            Frame::Whole(_) | Frame::Unknown if buffer.len() <= MAX_FRAGMENT => return None,
+        let Allocation { buffer, taken, .. } = self.allocations.get_mut(index)?;
+        let rest = buffer.get(*taken..).unwrap_or_default();
+        match frame(rest) {
+            Frame::Whole(len) if len <= rest.len() => {
+                *taken += len;
+                return Some(rest.get(..len).unwrap_or_default().to_vec());
+            }
+            Frame::Whole(_) | Frame::Unknown if rest.len() <= MAX_FRAGMENT => {
+                buffer.drain(..std::mem::take(taken));
+                return None;
+            }
             _ => {}
         }
         self.fail(index, UNREACHABLE, "the server sent what is neither STUN nor ChannelData".to_owned(), context);
@@ -585,13 +595,15 @@ fn disconnect(allocation: &mut Allocation, news: &mut VecDeque<News>, context: &
         }
         Link::Binding(_) | Link::None => {}
     }
-    allocation.buffer = Vec::new();
+    (allocation.buffer, allocation.taken) = (Vec::new(), 0);
 }
 
 /// Nobody asks his own loopback for the way out, nor the world from there.
 fn can_reach(local: IpAddr, remote: IpAddr) -> bool {
     let link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    local.is_ipv4() == remote.is_ipv4()
+    let is_somewhere = !remote.is_unspecified() && !remote.is_multicast();
+    is_somewhere
+        && local.is_ipv4() == remote.is_ipv4()
         && local.is_loopback() == remote.is_loopback()
         && link_local(local) == link_local(remote)
 }

@@ -104,6 +104,8 @@ pub struct PeerConnection {
     has_servers: bool,
     ice_lite: bool,
     mtu: usize,
+    /// What is left of it on any path, through a relay or not.
+    payload_mtu: usize,
     max_message_size: u64,
     snap: bool,
     close_timeout: std::time::Duration,
@@ -198,9 +200,10 @@ impl PeerConnection {
         dtls_config.versions = config.dtls_versions;
         dtls_config.post_quantum = config.post_quantum;
         dtls_config.key_log = config.key_log;
-        // A flight is cut before it is known which path it takes.
+        // What was cut for one path and is lost may be sent again by another, and must fit there.
         let relay_overhead = if has_relays { MAX_RELAY_OVERHEAD } else { 0 };
-        dtls_config.mtu = config.mtu.saturating_sub(relay_overhead);
+        let payload_mtu = config.mtu.saturating_sub(relay_overhead);
+        dtls_config.mtu = payload_mtu;
         let sctp_config = wigwag_sctp::Config {
             max_message_size: config.max_message_size.try_into().unwrap_or(usize::MAX),
             send_buffer: config.send_buffer,
@@ -227,6 +230,7 @@ impl PeerConnection {
             has_servers,
             ice_lite: config.ice_lite,
             mtu: config.mtu,
+            payload_mtu,
             max_message_size: config.max_message_size,
             snap: config.snap,
             close_timeout: config.close_timeout,

@@ -170,7 +170,8 @@ impl PeerConnection {
             return out.finish(wire.route());
         }
         let overhead = self.dtls.overhead() + outer;
-        while let Some(segment) = out.segment(self.mtu) {
+        let mtu = self.mtu.min(self.payload_mtu + outer.total());
+        while let Some(segment) = out.segment(mtu) {
             let Some(room) = overhead.inside(segment) else { break };
             let Some(len) = self.sctp.write_packet(now, room) else { break };
             let Some(record) = outer.inside(segment) else { break };
@@ -179,7 +180,7 @@ impl PeerConnection {
             out.push(len);
             // Behind a packet that is not full comes only what fits into its length; longer ones get a batch of their own.
             let room = len.saturating_sub(overhead.total());
-            if len + FILLED < self.mtu && self.sctp.next_packet_len().is_none_or(|next| next > room) {
+            if len + FILLED < mtu && self.sctp.next_packet_len().is_none_or(|next| next > room) {
                 break;
             }
         }
