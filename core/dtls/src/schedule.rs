@@ -23,11 +23,15 @@ pub(crate) fn expand_label(
     context: &[u8],
     out: &mut [u8],
 ) {
-    const PREFIX: &[u8] = b"dtls13";
+    expand(provider, hash, secret, [b"dtls13", label], context, out);
+}
+
+/// The same, with the prefix of the label given.
+fn expand(provider: Provider, hash: Hash, secret: &[u8], [prefix, label]: [&[u8]; 2], context: &[u8], out: &mut [u8]) {
     let len = (out.len() as u16).to_be_bytes();
-    let label_len = [(PREFIX.len() + label.len()) as u8];
+    let label_len = [(prefix.len() + label.len()) as u8];
     let context_len = [context.len() as u8];
-    let info: [&[u8]; 6] = [&len, &label_len, PREFIX, label, &context_len, context];
+    let info: [&[u8]; 6] = [&len, &label_len, prefix, label, &context_len, context];
     // Not so long that HKDF could refuse; if it were, no key is better than a known one.
     if hkdf_expand(provider, hash, secret, &info, out).is_err() {
         debug_assert!(false, "HKDF gives 255 hashes");
@@ -128,10 +132,36 @@ mod tests {
         assert_eq!(out, provider.hmac_sha256(&secret, &[info])[..16]);
     }
 
-    /// RFC 8448 section 3: the secrets up to where labels come in are those of TLS.
+    /// RFC 8448 section 3, with the prefix of TLS: from nothing to the server's handshake keys.
     #[test]
-    fn the_early_secret_is_that_of_tls() {
-        let early = hkdf_extract(default_provider(), Hash::Sha256, &[], &[0; 32]);
-        assert_eq!(early[..8], [0x33, 0xad, 0x0a, 0x1c, 0x60, 0x7e, 0xc0, 0x3b]);
+    fn the_schedule_of_rfc_8448() {
+        fn hex(text: &str) -> Vec<u8> {
+            let pairs = text.as_bytes().chunks(2);
+            pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+        }
+        let (provider, hash) = (default_provider(), Hash::Sha256);
+        let expand = |secret: &[u8], label: &[u8], context: &[u8], len| {
+            let mut out = vec![0; len];
+            expand(provider, hash, secret, [b"tls13 ", label], context, &mut out);
+            out
+        };
+        let nothing = provider.hash(hash, &[]);
+        let early = hkdf_extract(provider, hash, &[], &[0; 32]);
+        assert_eq!(early[..], hex("33ad0a1c607ec03b09e6cd9893680ce210adf300aa1f2660e1b22e10f170f92a"));
+        let derived = expand(&early, b"derived", &nothing, 32);
+        assert_eq!(derived, hex("6f2615a108c702c5678f54fc9dbab69716c076189c48250cebeac3576c3611ba"));
+        let shared = hex("8bd4054fb55b9d63fdfbacf9f04b9f0d35e6d63f537563efd46272900f89492d");
+        let handshake = hkdf_extract(provider, hash, &derived, &shared);
+        assert_eq!(handshake[..], hex("1dc826e93606aa6fdc0aadc12f741b01046aa6b99f691ed221a9f0ca043fbeac"));
+        let transcript = hex("860c06edc07858ee8e78f0e7428c58edd6b43f2ca3e6e95f02ed063cf0e1cad8");
+        let client = expand(&handshake, b"c hs traffic", &transcript, 32);
+        assert_eq!(client, hex("b3eddb126e067f35a780b3abf45e2d8f3b1a950738f52e9600746a0e27a55a21"));
+        let server = expand(&handshake, b"s hs traffic", &transcript, 32);
+        assert_eq!(server, hex("b67b7d690cc16c4e75e54213cb2d37b4e9c912bcded9105d42befd59d391ad38"));
+        let derived = expand(&handshake, b"derived", &nothing, 32);
+        let master = hkdf_extract(provider, hash, &derived, &[0; 32]);
+        assert_eq!(master[..], hex("18df06843d13a08bf2a449844c5f8a478001bc4d4c627984d5a41da8d0402919"));
+        assert_eq!(expand(&server, b"key", &[], 16), hex("3fce516009c21727d0f2e4e86ee403bc"));
+        assert_eq!(expand(&server, b"iv", &[], 12), hex("5d313eb2671276ee13000b30"));
     }
 }

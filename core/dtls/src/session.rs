@@ -328,7 +328,7 @@ impl Session {
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
-            .field("awaited", &self.state.name())
+            .field("state", &self.state.tag())
             .field("version", &self.core.version)
             .field("timeout", &self.poll_timeout())
             .field("verified", &self.verified)

@@ -18,8 +18,8 @@
 //!                       <------  ACK                                            <------  Finished
 //! ```
 //!
-//! [`State`] says what is awaited and carries what is needed then; [`step`] is the table of all that may happen. Each
-//! handler takes one message, whole and in order, and gives the next state. What it says goes into the flight of
+//! [`State`] says what is awaited and carries what is needed then; [`table`] is all that may happen. Each handler takes one
+//! message, whole and in order, and gives the next state. What it says goes into the flight of
 //! [`Core`]; sending and timers are the session's.
 //!
 //! ChangeCipherSpec (DTLS 1.2) is sent and, when received, ignored: in DTLS the epoch says which keys a record is under,
@@ -33,6 +33,7 @@ mod reassembly;
 mod server;
 mod server12;
 mod server13;
+mod table;
 #[cfg(test)]
 mod tests;
 mod transcript;
@@ -44,6 +45,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use flight::Flight;
 pub(crate) use reassembly::{Reassembly, Taken};
+use table::Tag;
 use transcript::Transcript;
 
 use crate::alert::*;
@@ -117,8 +119,16 @@ pub(crate) enum State {
     Broken,
 }
 
-/// What may happen. All else is an error.
+/// Takes a message, if the [table](table) has a row for it now, and goes where the row leads.
 pub(crate) fn step(core: &mut Core, state: State, message: &Message) -> Result<State, Abort> {
+    let row = table::find(state.tag(), message.kind)
+        .ok_or_else(|| abort(UNEXPECTED_MESSAGE, "a message that was not due"))?;
+    let next = handle(core, state, message)?;
+    if row.to.contains(&next.tag()) { Ok(next) } else { Err(internal()) }
+}
+
+/// Each message to its handler.
+fn handle(core: &mut Core, state: State, message: &Message) -> Result<State, Abort> {
     use State::*;
     use message::*;
     match (state, message.kind) {
@@ -158,60 +168,41 @@ pub(crate) fn step(core: &mut Core, state: State, message: &Message) -> Result<S
 }
 
 impl State {
-    /// The epoch that the awaited message must come in, or a later one.
-    pub(crate) fn epoch(&self) -> u64 {
+    /// Which row of the table it is.
+    pub(crate) fn tag(&self) -> Tag {
         match self {
-            Self::AwaitServerHello(_)
-            | Self::AwaitClientHello(_)
-            | Self::AwaitServerCertificate12(_)
-            | Self::AwaitServerKeyExchange(_)
-            | Self::AwaitCertificateRequest12(_)
-            | Self::AwaitServerHelloDone(_)
-            | Self::AwaitClientCertificate12(_)
-            | Self::AwaitClientKeyExchange(_)
-            | Self::AwaitClientProof12(_) => 0,
-            Self::AwaitServerFinished12(_) | Self::AwaitClientFinished12(_) => 1,
-            Self::AwaitEncryptedExtensions(_)
-            | Self::AwaitCertificateRequest13(_)
-            | Self::AwaitServerCertificate13(..)
-            | Self::AwaitServerProof13(..)
-            | Self::AwaitServerFinished13(..)
-            | Self::AwaitClientCertificate13(_)
-            | Self::AwaitClientProof13(_)
-            | Self::AwaitClientFinished13(_) => 2,
-            Self::Connected13 => 3,
-            Self::Connected12 | Self::Broken => u64::MAX,
+            Self::AwaitServerHello(_) => Tag::AwaitServerHello,
+            Self::AwaitEncryptedExtensions(_) => Tag::AwaitEncryptedExtensions,
+            Self::AwaitCertificateRequest13(_) => Tag::AwaitCertificateRequest13,
+            Self::AwaitServerCertificate13(..) => Tag::AwaitServerCertificate13,
+            Self::AwaitServerProof13(..) => Tag::AwaitServerProof13,
+            Self::AwaitServerFinished13(..) => Tag::AwaitServerFinished13,
+            Self::AwaitServerCertificate12(_) => Tag::AwaitServerCertificate12,
+            Self::AwaitServerKeyExchange(_) => Tag::AwaitServerKeyExchange,
+            Self::AwaitCertificateRequest12(_) => Tag::AwaitCertificateRequest12,
+            Self::AwaitServerHelloDone(_) => Tag::AwaitServerHelloDone,
+            Self::AwaitServerFinished12(_) => Tag::AwaitServerFinished12,
+            Self::AwaitClientHello(_) => Tag::AwaitClientHello,
+            Self::AwaitClientCertificate13(_) => Tag::AwaitClientCertificate13,
+            Self::AwaitClientProof13(_) => Tag::AwaitClientProof13,
+            Self::AwaitClientFinished13(_) => Tag::AwaitClientFinished13,
+            Self::AwaitClientCertificate12(_) => Tag::AwaitClientCertificate12,
+            Self::AwaitClientKeyExchange(_) => Tag::AwaitClientKeyExchange,
+            Self::AwaitClientProof12(_) => Tag::AwaitClientProof12,
+            Self::AwaitClientFinished12(_) => Tag::AwaitClientFinished12,
+            Self::Connected12 => Tag::Connected12,
+            Self::Connected13 => Tag::Connected13,
+            Self::Broken => Tag::Broken,
         }
     }
 
-    /// What is awaited, for logs.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::AwaitServerHello(_) => "ServerHello",
-            Self::AwaitClientHello(_) => "ClientHello",
-            Self::AwaitEncryptedExtensions(_) => "EncryptedExtensions",
-            Self::AwaitCertificateRequest13(_) | Self::AwaitCertificateRequest12(_) => "CertificateRequest",
-            Self::AwaitServerCertificate13(..)
-            | Self::AwaitServerCertificate12(_)
-            | Self::AwaitClientCertificate13(_)
-            | Self::AwaitClientCertificate12(_) => "Certificate",
-            Self::AwaitServerKeyExchange(_) => "ServerKeyExchange",
-            Self::AwaitServerHelloDone(_) => "ServerHelloDone",
-            Self::AwaitClientKeyExchange(_) => "ClientKeyExchange",
-            Self::AwaitServerProof13(..) | Self::AwaitClientProof13(_) | Self::AwaitClientProof12(_) => {
-                "CertificateVerify"
-            }
-            Self::AwaitServerFinished13(..)
-            | Self::AwaitServerFinished12(_)
-            | Self::AwaitClientFinished13(_)
-            | Self::AwaitClientFinished12(_) => "Finished",
-            Self::Connected12 | Self::Connected13 => "nothing: connected",
-            Self::Broken => "nothing: failed",
-        }
+    /// The epoch that the awaited message must come in, or a later one.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.tag().epoch()
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        matches!(self, Self::Connected12 | Self::Connected13)
+        self.tag().is_connected()
     }
 }
 
