@@ -45,7 +45,8 @@ impl Partial {
         if !self.supported {
             return;
         }
-        let settled = |piece: &&Piece| matches!(piece.state, PieceState::Abandoned | PieceState::Received);
+        // Not over what arrived: it may be the beginning of a message that goes on, and some receivers drop it (dcsctp: what is unordered).
+        let is_given_up = |piece: &&Piece| piece.state == PieceState::Abandoned;
         let first_is_given_up = ring.front().is_some_and(|piece| piece.state == PieceState::Abandoned);
         if !first_is_given_up {
             // What the peer received needs no telling.
@@ -53,7 +54,7 @@ impl Partial {
             self.due = false;
             return;
         }
-        let more = ring.range(self.advanced..).take_while(settled).count();
+        let more = ring.range(self.advanced..).take_while(is_given_up).count();
         self.advanced += more;
         self.due |= more > 0;
     }
