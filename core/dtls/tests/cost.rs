@@ -8,6 +8,7 @@ mod counting;
 use std::time::{Duration, Instant};
 
 use common::Pair;
+use wigwag_crypto::default_provider;
 use wigwag_dtls::Versions;
 
 /// Allocations and time for sealing and for opening one payload of 1200 bytes.
@@ -80,5 +81,21 @@ fn a_handshake() {
         }
         let time = total.1 / ROUNDS;
         println!("{versions:?}: a handshake takes both ends {time:?} and {} allocations", total.0 / u64::from(ROUNDS));
+    }
+}
+
+/// What an end keeps once the handshake is over and the other side has had its say: less than 6 KiB, without what aws-lc
+/// allocates for its keys. RustCrypto's expanded keys, which are counted, may have 4 KiB more.
+#[test]
+fn little_is_kept_after_the_handshake() {
+    let bound = if default_provider().name() == "aws-lc-rs" { 6 << 10 } else { 10 << 10 };
+    for versions in [Versions::Dtls12, Versions::Dtls13] {
+        let mut pair = Pair::connected(versions);
+        pair.run(Duration::from_secs(40));
+        for end in pair.ends {
+            let kept = size_of_val(&end.dtls) + counting::held_by(end.dtls);
+            println!("{versions:?}: {kept} bytes");
+            assert!(kept < bound, "{versions:?}: {kept} bytes");
+        }
     }
 }

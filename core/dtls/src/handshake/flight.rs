@@ -69,7 +69,7 @@ impl Flight {
 
     /// Forgets what was said: the peer has it.
     pub(crate) fn clear(&mut self) {
-        self.parts.clear();
+        self.parts = Vec::new(); // there may be none for hours
         (self.room, self.timeout) = (self.mtu, self.initial_timeout);
         (self.deadline, self.sent) = (None, None);
     }

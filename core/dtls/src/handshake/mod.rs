@@ -280,6 +280,9 @@ impl Core {
     pub(crate) fn finish(&mut self) {
         self.transcript.release();
         self.remote_key = None;
+        if self.flight.is_empty() {
+            self.records.forget_old_writes();
+        }
     }
 
     /// Starts a KeyUpdate of our own. RFC 9147 section 8.

@@ -184,6 +184,14 @@ impl Records {
         self.write.last().is_some_and(|write| write.next >= write.limit)
     }
 
+    /// Forgets the keys of flights that the peer has: nothing is sent again with them.
+    pub(crate) fn forget_old_writes(&mut self) {
+        let old = self.write.len().saturating_sub(1);
+        self.write.drain(..old);
+        self.write.shrink_to_fit();
+        self.read.shrink_to_fit();
+    }
+
     /// Bytes before and after a payload that is sealed with the present key.
     pub(crate) fn present_overhead(&self) -> Option<(usize, usize)> {
         self.write.last().map(|write| write.protection.overhead())

@@ -223,6 +223,7 @@ impl Session {
             flight.stop_timer();
         } else {
             flight.clear();
+            records.forget_old_writes();
             self.handshake_deadline = None;
             if std::mem::take(&mut self.core.updating) {
                 let updated = self.core.records.update_write(self.core.provider);
