@@ -215,3 +215,22 @@ fn it_may_live_anywhere() {
     fn movable<T: Send + Sync + 'static>() {}
     movable::<wigwag_sctp::Association>();
 }
+
+/// Found by the fuzzer's sessions of the seeds 100057 and 100255: the window was full of messages for a channel that only the
+/// other side had negotiated, and nothing else came through any more.
+#[test]
+fn what_waits_for_its_channel_leaves_room_in_a_small_window() {
+    let config = || Config { receive_window: 64 << 10, max_message_size: 32 << 10, ..Config::default() };
+    let mut pair = pair_with(link(), 1, config(), config());
+    pair.connect();
+    let (nobodys, chat) = {
+        let end = pair.end_mut(0);
+        let negotiated = ChannelConfig { negotiated: Some(700), ..ChannelConfig::default() };
+        (end.open_channel(negotiated).unwrap(), end.open("chat"))
+    };
+    for _ in 0..10 {
+        pair.end_mut(0).send(nobodys, PayloadKind::Binary, vec![7; 16 << 10].into()).unwrap();
+    }
+    pair.end_mut(0).send(chat, PayloadKind::Text, Bytes::from_static(b"hello")).unwrap();
+    pair.until(Duration::from_secs(20), |pair| pair.end(1).messages().iter().any(|(_, data)| data == "hello"));
+}

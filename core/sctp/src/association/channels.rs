@@ -235,7 +235,9 @@ impl Association {
             return self.accept_channel(config, stream);
         }
         let bytes: usize = self.early_messages.iter().map(|message| message.data.len()).sum();
-        if self.early_messages.len() >= MAX_EARLY_MESSAGES || bytes + message.data.len() > MAX_EARLY_BYTES {
+        // They count against the window: one that they fill would never open again.
+        let most = MAX_EARLY_BYTES.min(self.receive_window() / 2);
+        if self.early_messages.len() >= MAX_EARLY_MESSAGES || bytes + message.data.len() > most {
             return self.drop_message(&message, true);
         }
         self.early_messages.push_back(message);

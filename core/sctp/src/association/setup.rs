@@ -50,7 +50,7 @@ impl Association {
     }
 
     /// Large enough for one whole message, or it would never be whole.
-    fn receive_window(&self) -> usize {
+    pub(super) fn receive_window(&self) -> usize {
         self.config.receive_window.max(self.config.max_message_size.saturating_add(64 << 10)).min(1 << 30)
     }
 
