@@ -26,6 +26,7 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice, clippy::unreachable)]
 
 mod hkdf;
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod hybrid;
 mod types;
 
