@@ -36,6 +36,7 @@ mod negotiation;
 mod set;
 mod state;
 mod transceiver;
+mod w3c;
 
 pub use config::{
     Config, DEFAULT_CLOSE_TIMEOUT, DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_MTU, DtlsVersions, Gathering, KeyLog, PostQuantum,
@@ -47,6 +48,7 @@ pub use negotiation::{CandidateError, DescriptionError, IceCandidate, SdpType, S
 pub use set::{ConnectionSet, Ready};
 pub use state::{ConnectionState, DtlsTransportState, Failure, IceConnectionState, IceGatheringState, SignalingState};
 pub use transceiver::{MediaKind, Transceiver, TransceiverError, TransceiverId, TransceiverInit};
+pub use w3c::W3cName;
 
 #[cfg(feature = "aws-lc-rs")]
 pub use wigwag_crypto::aws_lc_rs;
