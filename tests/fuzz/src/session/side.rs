@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use wigwag::{
-    ChannelId, ConnectionState, DtlsTransportState, EndpointEvent, Event, IceCandidate, Key, PeerConnection,
-    Reliability, Request, SessionDescription, TransceiverId,
+    ChannelId, ConnectionState, DtlsTransportState, EndpointEvent, Event, IceCandidate, Input, Instant, Key,
+    PeerConnection, Received, Reliability, Request, SessionDescription, TransceiverId,
 };
 
 use crate::message::{self, Ledger};
@@ -33,6 +33,8 @@ pub struct Side {
     pub sequence: BTreeMap<TransceiverId, u16>,
     heard: BTreeSet<u64>,
     pub keys: BTreeSet<Key>,
+    /// The peer's certificate was verified at some time: what it did then may be heard of when it has failed since, by the peer's alert.
+    was_proven: bool,
     /// The peer is honest: what it sent is what arrives.
     pub is_honest: bool,
     /// The fingerprint that it was told is another one's.
@@ -55,6 +57,7 @@ impl Side {
             sequence: BTreeMap::new(),
             heard: BTreeSet::new(),
             keys: BTreeSet::new(),
+            was_proven: false,
             is_honest,
             distrusts,
         }
@@ -68,6 +71,12 @@ impl Side {
 
     pub fn is_connected(&self) -> bool {
         self.pc.connection_state() == ConnectionState::Connected
+    }
+
+    /// Datagrams arrive.
+    pub fn take(&mut self, now: Instant, received: Received<'_>) {
+        self.pc.handle_input(now, Input::Datagrams(received));
+        self.was_proven |= self.pc.dtls_state() == DtlsTransportState::Connected;
     }
 
     /// Takes events, if it listens.
@@ -86,7 +95,7 @@ impl Side {
         if needs_proof {
             let state = self.pc.dtls_state();
             let is_proven = matches!(state, DtlsTransportState::Connected | DtlsTransportState::Closed)
-                || !self.is_honest && state == DtlsTransportState::Failed;
+                || (self.was_proven || !self.is_honest) && state == DtlsTransportState::Failed;
             assert!(is_proven, "delivered before the certificate was verified ({state:?}): {event:?}");
             assert!(!self.distrusts, "delivered, and the certificate is another one's: {event:?}");
         }

@@ -140,7 +140,7 @@ impl World {
         }
         let received =
             wigwag::Received { path: first.path, bytes: &mut bytes, segment_size: first.bytes.len(), ecn: 1 };
-        self.sides[to].pc.handle_input(self.now, Input::Datagrams(received));
+        self.sides[to].take(self.now, received);
     }
 
     fn loop_step(&mut self, step: u8, side: usize, script: &mut Script<'_>) {

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use wigwag::{
-    ChannelInit, Input, Instant, MediaKind, PeerConnection, Received, Route, SdpType, SessionDescription,
-    TransceiverInit, TransmitBuffer, UdpPath,
+    ChannelInit, Instant, MediaKind, PeerConnection, Received, Route, SdpType, SessionDescription, TransceiverInit,
+    TransmitBuffer, UdpPath,
 };
 use wigwag_crypto::Hasher;
 
@@ -139,7 +139,7 @@ impl World {
     pub fn deliver(&mut self, to: usize, mut datagram: Datagram) {
         let Datagram { path, bytes } = &mut datagram;
         let received = Received { path: *path, segment_size: bytes.len(), bytes, ecn: 0 };
-        self.sides[to].pc.handle_input(self.now, Input::Datagrams(received));
+        self.sides[to].take(self.now, received);
         self.sides[to].learn();
     }
 
