@@ -387,7 +387,11 @@ impl RateBased {
             Phase::Cruise { .. } if self.is_crowded => CROWDED_GAIN,
             Phase::Cruise { .. } | Phase::Refill | Phase::ProbeRtt { .. } => 100,
         };
-        let pacing_rate = percent(rate, gain).max(1);
+        // The least window leaves within a round trip, however little arrived before: a path that was bad for minutes, or had nothing to
+        // carry, is not sounded at a packet a second.
+        let micros = self.min_round_trip.unwrap_or_default().as_micros().max(1) as u64;
+        let least = self.floor() as u64 * 1_000_000 / micros;
+        let pacing_rate = percent(rate, gain).max(least);
         // What one has measured so far is little: never slower than the initial window, before the path is known.
         let initial = super::new_reno::spread(INITIAL_PACKETS * self.mtu, ack.smoothed_round_trip, true).unwrap_or(0);
         self.pacing_rate = Some(if self.phase == Phase::Startup { pacing_rate.max(initial) } else { pacing_rate });
