@@ -387,9 +387,9 @@ impl RateBased {
             Phase::Cruise { .. } if self.is_crowded => CROWDED_GAIN,
             Phase::Cruise { .. } | Phase::Refill | Phase::ProbeRtt { .. } => 100,
         };
-        // The least window leaves within a round trip, however little arrived before: a path that was bad for minutes, or had nothing to
-        // carry, is not sounded at a packet a second.
-        let micros = self.min_round_trip.unwrap_or_default().as_micros().max(1) as u64;
+        // The least window leaves within a round trip, and within a second, however little arrived before and however late: a path that was bad
+        // for minutes, a device that slept, or a program that had nothing to say is not sounded at a packet a minute.
+        let micros = self.min_round_trip.unwrap_or_default().as_micros().clamp(1, 1_000_000) as u64;
         let least = self.floor() as u64 * 1_000_000 / micros;
         let pacing_rate = percent(rate, gain).max(least);
         // What one has measured so far is little: never slower than the initial window, before the path is known.
