@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::congestion::Congestion;
-
 /// How an [`Association`](crate::Association) is to behave. The defaults suit WebRTC.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -26,8 +24,6 @@ pub struct Config {
     pub send_buffer: usize,
     /// The packet size that congestion control counts in; packets themselves fill the room that they are given. 1200.
     pub mtu: usize,
-    /// How the rate of sending is found. Rate-based.
-    pub congestion: Congestion,
     /// Channels that may exist at once, ours and the peer's. 8192.
     pub max_channels: usize,
     /// Retransmission timeouts in a row, without any sign of life, after which the peer counts as dead
@@ -67,7 +63,6 @@ impl Default for Config {
             receive_window: 1 << 20,
             send_buffer: 2 << 20,
             mtu: 1200,
-            congestion: Congestion::default(),
             max_channels: 8192,
             max_retransmits: Some(20),
             max_init_retransmits: Some(20),

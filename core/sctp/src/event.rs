@@ -136,14 +136,6 @@ pub struct Stats {
     pub chunks_too_long: u64,
     /// Retransmission timeouts (T3-rtx).
     pub timeouts: u64,
-    /// Of these, those that turned out to be too early.
-    pub spurious_timeouts: u64,
-    /// Probes that asked what became of the last packet of a burst. RFC 8985 section 7.
-    pub tail_loss_probes: u64,
-    /// Bytes that may be in flight now.
-    pub congestion_window: u64,
-    /// Bytes per second at which packets leave now; zero: as fast as the window allows.
-    pub pacing_rate: u64,
     /// Messages given up because of their channel's limits, ours.
     pub messages_abandoned: u64,
     /// DATA chunks that arrived again.

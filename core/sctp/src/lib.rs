@@ -17,7 +17,6 @@
 //! - `receive/` keeps what arrived in chunks of its own, copied once, and owes SACKs; unordered messages and other streams do not wait for a hole;
 //! - `send/` cuts messages when they leave, so that packets of a batch have one length, and remembers the pieces in a ring: by reference,
 //!   never copied but into the packet;
-//! - `congestion/` decides how much may be on its way and how fast it leaves;
 //! - `channel.rs`, `dcep.rs` and `reconfig.rs` make streams into data channels that open, close and are used again.
 //!
 //! No cost grows with what is in flight, and in steady state nothing is allocated: a message of one piece is handed through, one of
@@ -25,7 +24,7 @@
 //!
 //! **Packets that become shorter.** A message is cut when it leaves, and what was cut keeps its length: SCTP cannot cut a TSN again. If
 //! the room for packets shrinks (a new path, a lower MTU) while longer chunks are unacknowledged, and these were lost, they wait for a packet that is
-//! long enough, and their channel with them. Other channels and all control go on, for 32,768 chunks; but a channel that closes waits
+//! long enough, and their channel with them. Other channels and all control go on, for 16,384 chunks; but a channel that closes waits
 //! too, since the peer resets a stream only when everything before has arrived (RFC 6525). If nothing at all is acknowledged for as long as
 //! [`Config::max_retransmits`] lasts (a minute), the association ends; on a channel with limits the message is given up like any other that
 //! does not arrive. So choose a room that every path has: 1,200 bytes, less what lies below.
@@ -42,7 +41,6 @@
 mod association;
 mod channel;
 mod config;
-pub mod congestion;
 mod dcep;
 mod event;
 mod handshake;

@@ -238,7 +238,6 @@ impl Association {
     /// What was counted so far.
     pub fn stats(&self) -> Stats {
         let sent = self.send.counts;
-        let (window, pacing_rate) = self.send.pace();
         let received = self.peer.as_ref().map(|peer| peer.receive.counts).unwrap_or_default();
         Stats {
             messages_sent: sent.messages,
@@ -246,10 +245,6 @@ impl Association {
             spurious_retransmissions: sent.spurious,
             chunks_too_long: sent.too_long,
             timeouts: sent.timeouts,
-            spurious_timeouts: sent.spurious_timeouts,
-            tail_loss_probes: sent.tail_probes,
-            congestion_window: window as u64,
-            pacing_rate: pacing_rate.unwrap_or(0),
             messages_abandoned: sent.abandoned + self.send.queues.expired,
             duplicates_received: received.duplicates,
             data_refused: received.refused,
@@ -427,7 +422,7 @@ impl Association {
     /// It is `now`, also for what was handed in without a word about the time.
     fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        self.send.advance(self.now);
+        self.send.queues.stamp(self.now);
     }
 
     fn owe_sack(&mut self) {

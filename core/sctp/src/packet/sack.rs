@@ -10,13 +10,12 @@
 
 pub(crate) const FIXED: usize = 12;
 
-/// A received SACK.
+/// A received SACK. The duplicate TSNs are of no use to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sack<'a> {
     pub cumulative_tsn_ack: u32,
     pub a_rwnd: u32,
     gaps: &'a [[u8; 4]],
-    duplicates: &'a [[u8; 4]],
 }
 
 impl<'a> Sack<'a> {
@@ -25,28 +24,22 @@ impl<'a> Sack<'a> {
         let blocks = usize::from(u16::from_be_bytes([n0, n1]));
         let duplicates = usize::from(u16::from_be_bytes([m0, m1]));
         let (lists, _) = rest.as_chunks::<4>();
-        let (gaps, duplicates) = lists.get(..blocks + duplicates)?.split_at_checked(blocks)?;
+        lists.get(..blocks + duplicates)?;
         Some(Self {
             cumulative_tsn_ack: u32::from_be_bytes([c0, c1, c2, c3]),
             a_rwnd: u32::from_be_bytes([w0, w1, w2, w3]),
-            gaps,
-            duplicates,
+            gaps: lists.get(..blocks)?,
         })
     }
 
     /// The cumulative ack that a SHUTDOWN carries, as a SACK without gaps and without a word about the window.
     pub fn cumulative(cumulative_tsn_ack: u32, a_rwnd: u32) -> Self {
-        Self { cumulative_tsn_ack, a_rwnd, gaps: &[], duplicates: &[] }
+        Self { cumulative_tsn_ack, a_rwnd, gaps: &[] }
     }
 
     /// Runs beyond the cumulative ack, as offsets from it: first and last.
     pub fn gaps(&self) -> impl Iterator<Item = (u16, u16)> + Clone + use<'a> {
         self.gaps.iter().map(|&[s0, s1, e0, e1]| (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([e0, e1])))
-    }
-
-    /// TSNs that arrived more than once since the last SACK.
-    pub fn duplicates(&self) -> impl Iterator<Item = u32> + use<'a> {
-        self.duplicates.iter().map(|&tsn| u32::from_be_bytes(tsn))
     }
 }
 
@@ -87,7 +80,6 @@ mod tests {
             let read = Sack::parse(&value).unwrap();
             prop_assert_eq!((read.cumulative_tsn_ack, read.a_rwnd), (ack, window));
             prop_assert_eq!(read.gaps().collect::<Vec<_>>(), gaps);
-            prop_assert_eq!(read.duplicates().collect::<Vec<_>>(), duplicates);
         }
 
         #[test]

@@ -9,28 +9,22 @@
 //!        -> losses: the order of sending, walked from its front once -> lost -> sent again first
 //! ```
 //!
-//! **Loss.** RFC 9260 section 7.2.4 counts three SACKs that miss a TSN. One SACK may answer a whole batch here, so what counts is the order of sending
-//! (RACK, RFC 8985; `reordering.rs`): a piece is lost when a packet that left later arrived and enough time has passed, or three packets, where none ever
-//! overtook another. As each repetition is a packet of its own in that order, a lost repetition is found the same way and needs no timeout. If nothing
-//! at all arrives, a probe asks after two round trips (section 7), long before T3-rtx expires. That a piece was lost turns out to be false when it
-//! arrives after all, when a repetition is acknowledged sooner than anything can travel, or when the peer says that it came twice; then what was
-//! concluded from it is taken back, after a timeout too (the F-RTO of RFC 5682, with SACKs).
-//!
-//! **Rate.** `crate::congestion` decides how much may be in flight and how fast it leaves, from what `delivery.rs` measures; `pacer.rs` sees to it.
+//! **Loss.** RFC 9260 section 7.2.4 counts three SACKs that miss a TSN. One SACK may answer a whole batch here, so the count is
+//! of packets instead (RFC 9002 section 6.1.1): a piece is lost when a packet sent three later arrived, or when one sent later
+//! arrived and a round trip and its variation have passed. As each repetition is a packet of its own in that order, a lost repetition is
+//! found the same way and needs no timeout. Where a loss turns out to be mere reordering, the count grows.
 //!
 //! Nothing here walks over what is in flight but a timeout: each piece enters and leaves the ring, the order and the
 //! list of the lost once per sending.
 
 mod again;
-mod delivery;
+pub(crate) mod congestion;
 mod loss;
 pub(crate) mod message;
-mod pacer;
 mod partial;
 pub(crate) mod queue;
-mod reordering;
 pub(crate) mod rtt;
-mod tail;
+mod slow_start;
 
 use std::collections::VecDeque;
 
@@ -38,15 +32,12 @@ use bytes::Bytes;
 use wigwag_proto::Instant;
 
 use crate::Config;
-use crate::congestion::Controller;
 use crate::packet::chunk::{BEGINNING, Data, ENDING, Format, IMMEDIATE, UNORDERED};
 use crate::packet::{CHUNK_HEADER, Writer, padded};
 use crate::ranges::Ranges;
-use delivery::Deliveries;
+use congestion::Congestion;
 use message::Limit;
-use pacer::Pacer;
 use queue::Queues;
-use reordering::Reordering;
 use rtt::{Limits, Rtt};
 
 pub(crate) use loss::SackOutcome;
@@ -54,8 +45,8 @@ pub(crate) use loss::SackOutcome;
 /// Counts packets with data, from 1.
 pub(crate) type PacketNumber = u64;
 
-/// Pieces that may be outstanding: what our own receiving half takes, enough for 1 Gbit/s over 100 ms twice. A gap ack block can name 65,535.
-const MAX_OUTSTANDING: usize = 32_768;
+/// Pieces that may be outstanding; a gap ack block can name 65,535.
+const MAX_OUTSTANDING: usize = 16_384;
 /// What is left of a packet is filled up to this, so that all packets of a batch have one length.
 const MAX_PADDING: usize = 64;
 /// A piece shorter than this is not worth its header, unless it ends a message.
@@ -64,6 +55,8 @@ const MIN_PIECE: usize = 16;
 const PAD: u8 = 0x84;
 /// Places in rings and queues that an idle association keeps.
 const FEW: usize = 64;
+/// Reordering that is always put up with, in packets.
+const REORDERING: PacketNumber = 3;
 
 /// A piece of a message that was sent and not yet acknowledged cumulatively.
 #[derive(Debug)]
@@ -77,7 +70,6 @@ struct Piece {
     flags: u8,
     format: Format,
     state: PieceState,
-    cause: Cause,
     was_too_long: bool,
     /// How often it was sent again.
     repeated: u32,
@@ -100,18 +92,6 @@ enum PieceState {
     Abandoned,
 }
 
-/// Why a piece was called lost last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    Never,
-    /// Later packets arrived.
-    Overtaken,
-    /// The network is asked, nothing is known.
-    Probe,
-    /// Nothing arrived.
-    Timeout,
-}
-
 /// Sums over the ring.
 #[derive(Clone, Copy, Debug, Default)]
 struct Flight {
@@ -132,8 +112,6 @@ pub(crate) struct Counts {
     pub repeated: u64,
     pub spurious: u64,
     pub timeouts: u64,
-    pub spurious_timeouts: u64,
-    pub tail_probes: u64,
     pub abandoned: u64,
     pub too_long: u64,
 }
@@ -154,18 +132,10 @@ pub(crate) struct Send {
     order: VecDeque<(PacketNumber, u32)>,
     next_number: PacketNumber,
     newest_acked: PacketNumber,
-    reordering: Reordering,
-    /// Losses of packets before this one were answered already.
-    recovery_until: PacketNumber,
-    /// Losses since recovery began that are not known to be false.
-    true_losses: Option<u32>,
-    /// T3-rtx expired, and whether that was too early is not known.
-    timed_out: bool,
-    /// TSNs that were sent again and arrived: the peer may tell that one came twice.
-    repeats: VecDeque<u32>,
-    congestion: Box<dyn Controller>,
-    pacer: Pacer,
-    deliveries: Deliveries,
+    reordering: PacketNumber,
+    /// Packets before this one were repeated because of a timeout.
+    timed_out_before: PacketNumber,
+    congestion: Congestion,
     pub rtt: Rtt,
     mtu: usize,
     peer_window: usize,
@@ -173,15 +143,13 @@ pub(crate) struct Send {
     shortest_too_long: usize,
     /// A piece that was sent although the peer's window was shut.
     probe: Option<u32>,
-    /// One packet may leave whatever window and pacer say: RFC 9260 section 7.2.4, rule 3, and tail loss probes.
-    one_more: bool,
+    /// One packet may leave whatever the window says. RFC 9260 section 7.2.4, rule 3.
+    fast_retransmit: bool,
     last_sent: Instant,
     /// T3-rtx.
     retransmit_at: Option<Instant>,
     /// When the oldest piece in flight counts as lost.
     lost_at: Option<Instant>,
-    /// When the network is asked what became of the newest.
-    tail_probe_at: Option<Instant>,
     partial: partial::Partial,
     /// The association is about to end: acknowledge at once.
     pub hurry: bool,
@@ -209,24 +177,18 @@ impl Send {
             order: VecDeque::new(),
             next_number: 1,
             newest_acked: 0,
-            reordering: Reordering::default(),
-            recovery_until: 0,
-            true_losses: None,
-            timed_out: false,
-            repeats: VecDeque::new(),
-            congestion: config.congestion.start(config.mtu),
-            pacer: Pacer::default(),
-            deliveries: Deliveries::default(),
+            reordering: REORDERING,
+            timed_out_before: 0,
+            congestion: Congestion::new(config.mtu),
             rtt: Rtt::new(limits),
             mtu: config.mtu,
             peer_window: 0,
             shortest_too_long: usize::MAX,
             probe: None,
-            one_more: false,
+            fast_retransmit: false,
             last_sent: Instant(0),
             retransmit_at: None,
             lost_at: None,
-            tail_probe_at: None,
             partial: partial::Partial::default(),
             hurry: false,
             counts: Counts::default(),
@@ -270,9 +232,7 @@ impl Send {
         self.lost.clear();
         self.order.clear();
         self.flight = Flight::default();
-        self.repeats.clear();
-        (self.retransmit_at, self.lost_at, self.tail_probe_at, self.probe) = (None, None, None, None);
-        self.one_more = false;
+        (self.retransmit_at, self.lost_at, self.probe, self.fast_retransmit) = (None, None, None, false);
         self.partial = partial::Partial::default();
         self.shortest_too_long = usize::MAX;
     }
@@ -289,14 +249,9 @@ impl Send {
     }
 
     fn next(&self) -> Option<Next> {
-        if self.one_more || self.pacer.is_open() { self.wanted() } else { None }
-    }
-
-    /// What would be next, if the pacer had no say.
-    fn wanted(&self) -> Option<Next> {
-        let window_open = self.one_more || self.window_open();
+        let window_open = self.flight.bytes == 0 || self.flight.bytes < self.congestion.window();
         if self.flight.lost > 0 {
-            return window_open.then_some(Next::Again);
+            return (window_open || self.fast_retransmit).then_some(Next::Again);
         }
         let len = self.queues.next_len()?;
         if self.ring.len() >= MAX_OUTSTANDING || !window_open {
@@ -307,26 +262,6 @@ impl Send {
         fits.then_some(Next::New)
     }
 
-    /// Something waits, whether or not it may leave now.
-    fn has_more(&self) -> bool {
-        self.flight.lost > 0 || self.queues.next_len().is_some()
-    }
-
-    fn window_open(&self) -> bool {
-        self.flight.bytes == 0 || self.flight.bytes < self.congestion.window()
-    }
-
-    /// It is `now`.
-    pub fn advance(&mut self, now: Instant) {
-        self.queues.stamp(now);
-        self.pacer.advance(now);
-    }
-
-    /// Bytes that may be in flight, and bytes per second at which they leave.
-    pub fn pace(&self) -> (usize, Option<u64>) {
-        (self.congestion.window(), self.congestion.pacing_rate())
-    }
-
     fn peer_room(&self) -> usize {
         self.peer_window.saturating_sub(self.flight.payload)
     }
@@ -334,8 +269,7 @@ impl Send {
     /// Fills what is left of `packet` with data. Says whether it wrote.
     pub fn write_data(&mut self, now: Instant, packet: &mut Writer<'_>) -> bool {
         let mut wrote = false;
-        let flight_before = self.flight.bytes;
-        if flight_before == 0 && self.ring.is_empty() {
+        if self.flight.bytes == 0 && self.ring.is_empty() {
             self.congestion.on_idle(now - self.last_sent, self.rtt.rto());
         }
         let alone = packet.room_for_value_alone();
@@ -354,18 +288,12 @@ impl Send {
         }
         if wrote {
             let padding = packet.room_for_value();
-            if padding > 0 && padding <= MAX_PADDING && self.has_more() {
+            if padding > 0 && padding <= MAX_PADDING && self.next().is_some() {
                 packet.chunk(PAD, 0, padding, |out| out.fill(0));
             }
-            self.deliveries.on_sent(now, self.next_number, flight_before == 0);
             self.next_number += 1;
             self.last_sent = now;
-            self.one_more = false;
-            self.pacer.on_sent(now, self.flight.bytes.saturating_sub(flight_before));
-            self.arm_tail_probe(now);
-            if self.flight.lost == 0 && self.window_open() && self.wanted().is_none() {
-                self.deliveries.on_app_limited(self.flight.bytes);
-            }
+            self.fast_retransmit = false;
         }
         wrote
     }
@@ -404,7 +332,6 @@ impl Send {
             flags,
             format,
             state: PieceState::InFlight,
-            cause: Cause::Never,
             was_too_long: false,
             repeated: 0,
             limit: cut.limit,
@@ -431,14 +358,16 @@ impl Send {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let paced = self.pacer.release_at().filter(|_| !self.one_more && self.wanted().is_some());
-        [self.retransmit_at, self.lost_at, self.tail_probe_at, paced].into_iter().flatten().min()
+        match (self.retransmit_at, self.lost_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
     }
 
     /// Holds more than a few small messages need. O(1).
     pub fn has_grown(&self) -> bool {
         let places = self.ring.capacity().max(self.order.capacity()).max(self.lost.capacity());
-        places > FEW || self.received.has_grown() || self.queues.has_grown() || self.deliveries.has_grown()
+        places > FEW || self.received.has_grown() || self.queues.has_grown()
     }
 
     /// Gives back what a transfer made grow.
@@ -447,8 +376,6 @@ impl Send {
         self.order.shrink_to_fit();
         self.lost.shrink_to_fit();
         self.received.shrink_to_fit();
-        self.repeats.shrink_to_fit();
-        self.deliveries.shrink_to_fit();
         self.queues.release_memory();
     }
 }

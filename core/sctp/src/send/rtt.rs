@@ -75,9 +75,12 @@ impl Rtt {
         if self.smoothed.is_some() { self.min } else { Duration::ZERO }
     }
 
-    /// What a round trip takes now: the last one, if it was longer than most.
-    pub fn usual(&self) -> Duration {
-        self.smoothed.map_or(self.rto, |smoothed| smoothed.max(self.latest))
+    /// How long after its sending a piece counts as lost, when a later one has arrived: a round trip, and what it usually
+    /// varies by. RFC 9002 section 6.1.2 in spirit, wider on a path with jitter.
+    pub fn loss_delay(&self) -> Duration {
+        let Some(smoothed) = self.smoothed else { return self.rto };
+        let usual = smoothed.max(self.latest);
+        (usual + usual / 8).max(smoothed + self.variation * 4).max(Duration::from_millis(1))
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::PacketNumber;
+
 /// Section 4.2.
 const MIN_SAMPLES: u32 = 8;
 const MIN_THRESHOLD: Duration = Duration::from_millis(4);
@@ -13,7 +15,9 @@ const GROWTH_DIVISOR: usize = 4;
 const CONSERVATIVE_ROUNDS: u32 = 5;
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct SlowStart {
+pub(crate) struct SlowStart {
+    /// The round ends when this packet is acknowledged.
+    round_end: PacketNumber,
     samples: u32,
     shortest: Option<Duration>,
     shortest_before: Option<Duration>,
@@ -35,8 +39,9 @@ impl SlowStart {
     }
 
     /// Says whether slow start is over.
-    pub fn measure(&mut self, begins_round: bool, rtt: Duration) -> bool {
-        if begins_round {
+    pub fn measure(&mut self, number: PacketNumber, next: PacketNumber, rtt: Duration) -> bool {
+        if number >= self.round_end {
+            self.round_end = next;
             self.samples = 0;
             self.shortest_before = self.shortest.take();
             if let Some(conservative) = &mut self.conservative {
@@ -74,7 +79,8 @@ mod tests {
         for round in 0..20_u64 {
             let rtt = Duration::from_millis(if round < 4 { 50 } else { 60 });
             for sample in 0..10 {
-                if slow_start.measure(sample == 0, rtt) {
+                let number = round * 10 + sample + 1;
+                if slow_start.measure(number, round * 10 + 11, rtt) {
                     ended_in.get_or_insert(round);
                 }
             }
@@ -86,9 +92,10 @@ mod tests {
     #[test]
     fn a_round_trip_that_falls_back_resumes_it() {
         let mut slow_start = SlowStart::default();
-        for millis in [50, 50, 70, 50, 50] {
+        for (round, millis) in [50, 50, 70, 50, 50].into_iter().enumerate() {
             for sample in 0..10 {
-                assert!(!slow_start.measure(sample == 0, Duration::from_millis(millis)));
+                let number = round as u64 * 10 + sample + 1;
+                assert!(!slow_start.measure(number, round as u64 * 10 + 11, Duration::from_millis(millis)));
             }
         }
         assert_eq!(slow_start.growth_divisor(), 1);
