@@ -2,20 +2,20 @@
 //!
 //! The first bytes say what the connections are like and where the schedule begins (before the first offer, or in the middle of a
 //! call); each step after them is a byte and what it needs: what the network does to a datagram, time that passes, or a
-//! call of a public method. [`steps`] has them all.
+//! call of a public method. `steps` has them all.
 //!
 //! Checked after each step, or where the step gives the occasion:
 //!
 //! | what | where |
 //! |---|---|
-//! | after `handle_timeout(t)` the deadline is after `t` | [`world`] |
-//! | output ends, and is announced: what `poll_transmit` gives, `poll_timeout` asked for | [`world`] |
+//! | after `handle_timeout(t)` the deadline is after `t` | `world` |
+//! | output ends, and is announced: what `poll_transmit` gives, `poll_timeout` asked for | `world` |
 //! | what is held stays below [`MEMORY`], and all is given back | here |
-//! | reliable messages once, whole and in order; packets of audio and video once and whole | [`side`] |
-//! | nothing is delivered before the certificate was verified, and nothing ever if it is another one's | [`side`] |
-//! | a description that is refused changes nothing | [`steps`] |
-//! | when the network is good again, everything that was accepted arrives | [`calm`] |
-//! | a connection that is closed ends: no deadline, no output, no key at an endpoint | [`calm`] |
+//! | reliable messages once, whole and in order; packets of audio and video once and whole | `side` |
+//! | nothing is delivered before the certificate was verified, and nothing ever if it is another one's | `side` |
+//! | a description that is refused changes nothing | `steps` |
+//! | when the network is good again, everything that was accepted arrives | `calm` |
+//! | a connection that is closed ends: no deadline, no output, no key at an endpoint | `calm` |
 //! | the same schedule puts the same bytes on the wire | here |
 //!
 //! With the credulous provider the fuzzer's changes reach the machines behind the cryptography, as if the peer itself
