@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::side::Side;
 use common::{End, Trace, association, chunk_types, path};
 use dcsctp::api::{
     DcSctpSocket, Message, Options, PpId, SendOptions, SocketEvent, SocketState, SocketTime, StreamId,
@@ -95,51 +96,8 @@ impl Machine for Other {
     }
 }
 
-#[expect(clippy::large_enum_variant)]
-enum Side {
-    Ours(End),
-    Theirs(Other),
-}
-
-impl Side {
-    fn machine(&self) -> &dyn Machine {
-        match self {
-            Self::Ours(end) => end,
-            Self::Theirs(other) => other,
-        }
-    }
-
-    fn machine_mut(&mut self) -> &mut dyn Machine {
-        match self {
-            Self::Ours(end) => end,
-            Self::Theirs(other) => other,
-        }
-    }
-}
-
-impl Machine for Side {
-    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        self.machine_mut().handle_input(now, input);
-    }
-    fn handle_timeout(&mut self, now: Instant) {
-        self.machine_mut().handle_timeout(now);
-    }
-    fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
-        self.machine_mut().poll_transmit(now, out)
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.machine().poll_timeout()
-    }
-    fn step(&mut self, now: Instant) {
-        self.machine_mut().step(now);
-    }
-    fn can_transmit(&self) -> Option<bool> {
-        self.machine().can_transmit()
-    }
-}
-
 struct Interop {
-    simulation: Simulation<Side>,
+    simulation: Simulation<Side<Other>>,
     trace: Trace,
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::side::Side;
 use common::{End, association, path};
 use sctp_proto::{
     Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Payload,
@@ -104,50 +105,7 @@ impl Machine for Other {
     }
 }
 
-#[expect(clippy::large_enum_variant)]
-enum Side {
-    Ours(End),
-    Theirs(Other),
-}
-
-impl Side {
-    fn machine(&self) -> &dyn Machine {
-        match self {
-            Self::Ours(end) => end,
-            Self::Theirs(other) => other,
-        }
-    }
-
-    fn machine_mut(&mut self) -> &mut dyn Machine {
-        match self {
-            Self::Ours(end) => end,
-            Self::Theirs(other) => other,
-        }
-    }
-}
-
-impl Machine for Side {
-    fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        self.machine_mut().handle_input(now, input);
-    }
-    fn handle_timeout(&mut self, now: Instant) {
-        self.machine_mut().handle_timeout(now);
-    }
-    fn poll_transmit(&mut self, now: Instant, out: &mut TransmitBuffer<'_>) -> Option<Transmit> {
-        self.machine_mut().poll_transmit(now, out)
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.machine().poll_timeout()
-    }
-    fn step(&mut self, now: Instant) {
-        self.machine_mut().step(now);
-    }
-    fn can_transmit(&self) -> Option<bool> {
-        self.machine().can_transmit()
-    }
-}
-
-type Interop = Simulation<Side>;
+type Interop = Simulation<Side<Other>>;
 
 fn interop(we_start: bool, they_start: bool, loss: f64, seed: u8) -> Interop {
     let mut ours = association(Config { max_retransmits: None, ..Config::default() }, seed);
@@ -163,7 +121,7 @@ fn interop(we_start: bool, they_start: bool, loss: f64, seed: u8) -> Interop {
 }
 
 trait Both {
-    fn side(&mut self, index: usize) -> &mut Side;
+    fn side(&mut self, index: usize) -> &mut Side<Other>;
     fn ours(&mut self) -> &mut End;
     fn other(&mut self) -> &mut Other;
     fn theirs(&mut self) -> &mut Association;
@@ -172,7 +130,7 @@ trait Both {
 }
 
 impl Both for Interop {
-    fn side(&mut self, index: usize) -> &mut Side {
+    fn side(&mut self, index: usize) -> &mut Side<Other> {
         let host = self.hosts().nth(index).unwrap();
         self.machine_mut(host).unwrap()
     }

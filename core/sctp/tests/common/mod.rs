@@ -1,6 +1,8 @@
 //! Two associations at two hosts of the simulated network.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod side;
+
 use std::net::SocketAddr;
 use std::ops::{ControlFlow, Deref, DerefMut};
 use std::sync::{Arc, Mutex};
